@@ -1,0 +1,163 @@
+"""The configuration after every check: plain frozen values that the rest of Kirikae works with.
+
+Nothing here changes at run time; what changes is in kirikae.steering and in the shell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from netaddr import IPAddress, IPNetwork
+
+from kirikae.identity import PairId, PortRef, Side
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    number: int
+    transport: str
+    """`udp` or `tcp`."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What user terminals send their requests to."""
+
+    addresses: tuple[IPAddress, ...]
+    """The service address, one per address family at most."""
+    ports: tuple[ServicePort, ...]
+    gateways: tuple[IPAddress, ...]
+    """The access network's router address, next hop of user terminals and terminators, one per address family at most."""
+
+    def address(self, version: int) -> IPAddress | None:
+        """The service address of an IP version (4 or 6), None when there is none."""
+        return next((a for a in self.addresses if a.version == version), None)
+
+    def gateway(self, version: int) -> IPAddress | None:
+        return next((a for a in self.gateways if a.version == version), None)
+
+
+@dataclass(frozen=True)
+class ServerPair:
+    """An active server, its spare, and the offsets of their terminators."""
+
+    name: str
+    number: int
+    """1 to 65535, stable across reloads: it is written into packet metadata."""
+    active: IPAddress
+    spare: IPAddress
+    offsets: tuple[int, ...]
+    """Ascending, each 1 or more and below 2**24."""
+    ports: Mapping[Side, PortRef] = field(default_factory=dict)
+    """Where the servers are attached to the transfer network, if that is under this controller."""
+
+    def base(self, side: Side) -> IPAddress:
+        return self.active if side is Side.ACTIVE else self.spare
+
+    def terminator(self, side: Side, k: int) -> IPAddress:
+        """The address of a terminator: base + k (JP5545888B2 claim 2)."""
+        return self.base(side) + k
+
+    @cached_property
+    def pairs(self) -> tuple[PairId, ...]:
+        return tuple(PairId(self.name, k) for k in self.offsets)
+
+
+@dataclass(frozen=True)
+class Switch:
+    name: str
+    number: int
+    """Position among the switches, 1 or more, stable across reloads: it numbers the groups that lead to this switch."""
+    dpid: int
+    role: str
+    """`access`: part of the access control device. `transfer`: plain forwarding, watched for server ports."""
+    nicira_extensions: bool
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cable between two access switches."""
+
+    a: PortRef
+    b: PortRef
+    cost: int = 1
+
+
+@dataclass(frozen=True)
+class Terminator:
+    """One terminator and where it is attached to the access network."""
+
+    pair: PairId
+    side: Side
+    address: IPAddress
+    port: PortRef
+    mac: str
+    """Lower case, colons. Stated, or kirikae.wire.derived_mac(address)."""
+
+
+@dataclass(frozen=True)
+class UserNetwork:
+    """User terminals of one prefix, where they are attached, and who manages them."""
+
+    prefix: IPNetwork
+    pair: PairId
+    ports: tuple[PortRef, ...]
+    """All on one switch."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How the state machine and the switches decide. Every time is in seconds, every rate per second."""
+
+    failback: str = "manual"
+    """`manual`, or `automatic` after wait_to_restore_s."""
+    wait_to_restore_s: float = 300.0
+    """How long the active side must be continuously ready before an automatic failback (RFC 6378 section 3.3's WTR)."""
+    quorum: int | None = None
+    """How many of a server's terminators must bounce before the whole server moves; None: never because of bounces."""
+    quorum_window_s: float = 5.0
+    flap_limit: int = 3
+    """More takeovers than this within flap_window_s stop automatic failback until an operator acts."""
+    flap_window_s: float = 600.0
+    users_may_talk: bool = False
+    """User terminals may send to each other through the gateway."""
+    bounce_limit_per_s: int = 20000
+    """Bounces that one terminator may return; what is above is dropped and counted."""
+    copy_limit_per_s: int = 10
+    """Copies of bounces and of ICMP unreachables that one terminator may cause towards the controller."""
+    host_idle_s: int = 3600
+    """How long a silent user terminal stays known to its switch."""
+
+
+@dataclass(frozen=True)
+class Controller:
+    listen: str = "127.0.0.1"
+    openflow_port: int = 6653
+    api_port: int = 8080
+    state_directory: str = "/var/lib/kirikae"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One network: everything that `ryu_apps.access_control` programs and watches."""
+
+    service: Service
+    server_pairs: Mapping[str, ServerPair]
+    switches: Mapping[str, Switch]
+    links: tuple[Link, ...]
+    terminators: tuple[Terminator, ...]
+    users: tuple[UserNetwork, ...]
+    policy: Policy = Policy()
+    controller: Controller = Controller()
+    source: str = ""
+    """The file it was read from, for messages."""
+
+    @cached_property
+    def pairs(self) -> tuple[PairId, ...]:
+        return tuple(pair for server in self.server_pairs.values() for pair in server.pairs)
+
+    @cached_property
+    def terminator_of(self) -> Mapping[tuple[PairId, Side], Terminator]:
+        return {(t.pair, t.side): t for t in self.terminators}

@@ -35,9 +35,9 @@ BASES = {
     ("tokyo", 4): (IPAddress("10.0.0.10"), IPAddress("10.0.0.20")),
     ("osaka", 4): (IPAddress("10.1.0.10"), IPAddress("10.1.0.20")),
     ("tokyo", 6): (IPAddress("2001:db8:0:1::10"), IPAddress("2001:db8:0:1::20")),
-    ("osaka", 6): (IPAddress("2001:db8:0:2::10"), IPAddress("2001:db8:0:2::20")),
+    ("osaka", 6): (IPAddress("2001:db8:0:2::110"), IPAddress("2001:db8:0:2::120")),
 }
-"""Active and spare base address by server pair and IP version. With many offsets the spare's base moves up by 2**16."""
+"""Active and spare base address by server pair and IP version. With many offsets the spare's base moves up by 2**20."""
 
 
 def figure1(
@@ -66,7 +66,7 @@ def two_server_pairs(
 def _server(name: str, number: int, k_count: int, version: int, first_port: int | None) -> ServerPair:
     active, spare = BASES[name, version]
     if k_count > 9:
-        spare = active + 2**16
+        spare = active + 2**20
     ports = {}
     if first_port is not None:
         ports = {Side.ACTIVE: PortRef("t1", first_port), Side.SPARE: PortRef("t1", first_port + 1)}

@@ -1,0 +1,312 @@
+"""The YAML format, version 1: every key with its type, default, meaning, and the reason for the default.
+
+docs/configuration.md and `kirikae schema` are made from these models. What one value alone can violate is checked
+here; what needs several values together is in kirikae.configuration.checks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kirikae.configuration import model, values
+
+_POLICY = model.Policy()
+_CONTROLLER = model.Controller()
+MAX_DPID = 2**64 - 1
+"""A datapath id has 64 bits (OpenFlow 1.3 section 7.3.1)."""
+MAX_NUMBER = 65535
+"""Server pairs are numbered in 16 bits of packet metadata."""
+
+Dpid = Annotated[int, Field(ge=1, le=MAX_DPID)]
+Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+TcpPort = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(ge=0, le=10**8, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A mapping of the file in which only the keys below may appear, each of exactly its type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ServiceSection(Section):
+    """What user terminals send their requests to."""
+
+    addresses: list[values.Address] = Field(
+        min_length=1,
+        description="The service address: the one address that user terminals know. At most one per address family.",
+        examples=[["10.50.0.1"]],
+    )
+    gateways: list[values.Address] = Field(
+        min_length=1,
+        description="The access network's router address, next hop of user terminals and terminators; the switches "
+        "answer for it. One for each address family that has a service address.",
+        examples=[["10.50.0.254"]],
+    )
+    ports: list[values.PortOfService] = Field(
+        min_length=1,
+        description="Port numbers and transports (`udp` or `tcp`) of the service. Other packets to the service "
+        "address are dropped and counted.",
+        examples=[["5060/udp", "5060/tcp"]],
+    )
+
+
+class SidePorts(Section):
+    """Where the two servers of a pair are attached to a transfer switch."""
+
+    active: values.Port | None = Field(None, description="Port of the active server.", examples=["t1:1"])
+    spare: values.Port | None = Field(None, description="Port of the spare server.", examples=["t1:2"])
+
+
+class Attachment(Section):
+    """Where one terminator is attached. The short form `s2:1` stands for `{port: s2:1}`."""
+
+    port: values.Port = Field(description="Access switch and port.", examples=["s2:1"])
+    mac: values.Mac | None = Field(
+        None,
+        description="MAC of the terminator's access interface. By default it is derived from the address (`02:4b:` and "
+        "the address's low 32 bits), so that neither the file nor the switches need to be told.",
+        examples=["02:4b:0a:00:00:0b"],
+    )
+
+
+AttachmentValue = Annotated[Attachment, values.SHORT_PORT]
+
+
+class Terminators(Section):
+    """Where the terminators of a server pair are attached, by side and offset."""
+
+    active: dict[int, AttachmentValue] = Field(
+        description="Offset to attachment of the active terminators.", examples=[{1: "s2:1"}]
+    )
+    spare: dict[int, AttachmentValue] = Field(
+        description="Offset to attachment of the spare terminators.", examples=[{1: "s3:1"}]
+    )
+
+
+class ServerPairSection(Section):
+    """An active server, its spare, and their terminators (at base + k)."""
+
+    number: Number | None = Field(
+        None,
+        description="Number of the pair in packet metadata, unique. By default the position in the file; state it when "
+        "pairs may be added above or removed, because a changed number means new rules.",
+        examples=[1],
+    )
+    active: values.Address = Field(
+        description="Base address of the active server: [10] in the patent.", examples=["10.0.0.10"]
+    )
+    spare: values.Address = Field(
+        description="Base address of the spare server, of the same address family: [20] in the patent.",
+        examples=["10.0.0.20"],
+    )
+    offsets: values.Offsets = Field(
+        description="The relative values k that both terminators of a pair share: a count n for 1..n, or a list with "
+        "holes. The active terminator's address is active + k, its spare's is spare + k.",
+        examples=[3],
+    )
+    prefix: values.Prefix | None = Field(
+        None,
+        description="When stated, both servers and all their terminators must lie inside. By default nothing but the "
+        "address space limits them.",
+        examples=["10.0.0.0/24"],
+    )
+    ports: SidePorts = Field(
+        SidePorts(),  # type: ignore[call-arg]
+        description="Where the servers are attached to a transfer switch, so that a server's port going down is seen. "
+        "By default the transfer network is not under this controller.",
+        examples=[{"active": "t1:1", "spare": "t1:2"}],
+    )
+    terminators: Terminators = Field(
+        description="Where every terminator is attached to the access network.",
+        examples=[{"active": {1: "s2:1"}, "spare": {1: "s3:1"}}],
+    )
+
+
+class SwitchSection(Section):
+    """One OpenFlow switch."""
+
+    dpid: Dpid = Field(description="Datapath id, unique.", examples=[1])
+    number: Number | None = Field(
+        None,
+        description="Number of the switch in group ids, unique. By default the position in the file; state it when "
+        "switches may be added above or removed.",
+        examples=[1],
+    )
+    role: values.Role = Field(
+        "access",
+        description="`access`: part of the access control device. `transfer`: plain forwarding between terminators "
+        "and servers. Most switches are of the first kind.",
+        examples=["transfer"],
+    )
+    nicira_extensions: bool = Field(
+        True,
+        description="The switch takes Open vSwitch's extensions, so it can take over on a bounce with no controller. "
+        "True because Open vSwitch is the reference; false makes the controller do that work with plain OpenFlow 1.3.",
+        examples=[False],
+    )
+
+
+class LinkSection(Section):
+    """A cable between two access switches. The short form `[s1:11, s2:11]` stands for `{between: [s1:11, s2:11]}`."""
+
+    between: list[values.Port] = Field(
+        min_length=2, max_length=2, description="The two ports.", examples=[["s1:11", "s2:11"]]
+    )
+    cost: int = Field(
+        1,
+        ge=1,
+        le=MAX_NUMBER,
+        description="Paths of the smallest total cost are used. Equal costs mean the fewest links.",
+        examples=[2],
+    )
+
+
+LinkValue = Annotated[LinkSection, values.SHORT_LINK]
+
+
+class UserSection(Section):
+    """User terminals of one prefix."""
+
+    prefix: values.Prefix = Field(
+        description="Their addresses. Prefixes of different entries must not overlap.", examples=["10.61.0.0/16"]
+    )
+    managed_by: values.Pair = Field(
+        description="The terminator pair that manages them: server pair, plus, offset.", examples=["tokyo+1"]
+    )
+    ports: list[values.Port] = Field(
+        min_length=1, description="Where they are attached, all on one access switch.", examples=[["s1:1"]]
+    )
+
+
+class PolicySection(Section):
+    """How takeovers and failbacks are decided. Times are seconds, rates are per second."""
+
+    failback: values.Failback = Field(
+        _POLICY.failback,  # type: ignore[arg-type]
+        description="`manual`: an operator returns to the active side. `automatic`: after wait_to_restore_s. Manual, "
+        "because a failback is itself a disturbance and the cause of the failure may still be there.",
+        examples=["automatic"],
+    )
+    wait_to_restore_s: Seconds = Field(
+        _POLICY.wait_to_restore_s,
+        description="How long the active side must be ready without a break before an automatic failback. Five "
+        "minutes is the usual wait-to-restore of protection switching (RFC 6378 section 3.3).",
+        examples=[300.0],
+    )
+    quorum: int | None = Field(
+        _POLICY.quorum,
+        ge=1,
+        description="How many terminators of a server must bounce within quorum_window_s before the whole server moves. "
+        "By default bounces never move more than their own pair.",
+        examples=[2],
+    )
+    quorum_window_s: Seconds = Field(
+        _POLICY.quorum_window_s,
+        gt=0,
+        description="Bounces that count together. Long enough that every terminator of a busy server has had a request.",
+        examples=[5.0],
+    )
+    flap_limit: int = Field(
+        _POLICY.flap_limit,
+        ge=1,
+        description="More takeovers than this within flap_window_s stop automatic failback until an operator acts. "
+        "A third return that fails shows that waiting does not help.",
+        examples=[3],
+    )
+    flap_window_s: Seconds = Field(
+        _POLICY.flap_window_s,
+        gt=0,
+        description="See flap_limit. Twice the default wait-to-restore, so that its failures can be counted together.",
+        examples=[600.0],
+    )
+    users_may_talk: bool = Field(
+        _POLICY.users_may_talk,
+        description="User terminals may send to each other. False: they reach the service and nothing else.",
+        examples=[True],
+    )
+    bounce_limit_per_s: int = Field(
+        _POLICY.bounce_limit_per_s,
+        ge=1,
+        le=10**7,
+        description="Bounces that one terminator may return; what is above is dropped and counted. Far above any real "
+        "request rate of one terminator, and low enough that a mad one cannot take the switch from the others.",
+        examples=[20000],
+    )
+    copy_limit_per_s: int = Field(
+        _POLICY.copy_limit_per_s,
+        ge=1,
+        le=10**5,
+        description="Copies of bounces and ICMP unreachables per terminator towards the controller. One is enough to "
+        "decide; ten allow for lost ones.",
+        examples=[10],
+    )
+    host_idle_s: int = Field(
+        _POLICY.host_idle_s,
+        ge=1,
+        le=65535,
+        description="How long a silent user terminal stays known to its switch (an OpenFlow idle timeout, 16 bits). "
+        "An hour: the usual refresh time of a SIP registration.",
+        examples=[3600],
+    )
+
+
+class ControllerSection(Section):
+    """The controller itself."""
+
+    listen: str = Field(
+        _CONTROLLER.listen,
+        min_length=1,
+        description="Address to listen on, for OpenFlow and for the API. Loopback, because neither asks who is calling.",
+        examples=["192.0.2.10"],
+    )
+    openflow_port: TcpPort = Field(
+        _CONTROLLER.openflow_port, description="TCP port for switches: 6653 is IANA's for OpenFlow.", examples=[6653]
+    )
+    api_port: TcpPort = Field(
+        _CONTROLLER.api_port, description="TCP port of the REST API: 8080 is Ryu's.", examples=[8080]
+    )
+    state_directory: str = Field(
+        _CONTROLLER.state_directory,
+        min_length=1,
+        description="Where takeovers are remembered across restarts (FHS section 5.8).",
+        examples=["/var/lib/kirikae"],
+    )
+
+
+class Document(Section):
+    """One network, in one file."""
+
+    kirikae: Literal[1] = Field(description="Version of this format.", examples=[1])
+    service: ServiceSection = Field(
+        description="What user terminals send their requests to.",
+        examples=[{"addresses": ["10.50.0.1"], "gateways": ["10.50.0.254"], "ports": ["5060/udp"]}],
+    )
+    server_pairs: dict[values.Name, ServerPairSection] = Field(
+        min_length=1,
+        description="The server pairs by name.",
+        examples=[{"tokyo": {"active": "10.0.0.10", "spare": "10.0.0.20", "offsets": 3}}],
+    )
+    switches: dict[values.Name, SwitchSection] = Field(
+        min_length=1, description="The OpenFlow switches by name.", examples=[{"s1": {"dpid": 1}}]
+    )
+    links: list[LinkValue] = Field(
+        [], description="Cables between access switches.", examples=[[["s1:11", "s2:11"]]]
+    )
+    users: list[UserSection] = Field(
+        [],
+        description="User terminals and who manages them.",
+        examples=[[{"prefix": "10.61.0.0/16", "managed_by": "tokyo+1", "ports": ["s1:1"]}]],
+    )
+    policy: PolicySection = Field(
+        PolicySection(),  # type: ignore[call-arg]
+        description="How takeovers and failbacks are decided.",
+        examples=[{"quorum": 2}],
+    )
+    controller: ControllerSection = Field(
+        ControllerSection(),  # type: ignore[call-arg]
+        description="The controller itself.",
+        examples=[{"api_port": 8080}],
+    )

@@ -1,0 +1,144 @@
+"""The kinds of values that a configuration file holds, each read from its text by one function.
+
+A function that refuses raises PydanticCustomError with `what` and `mend`, so that the loader can say both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from netaddr import AddrFormatError, IPAddress, IPNetwork
+from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from kirikae.configuration.model import ServicePort
+from kirikae.identity import PairId, PortRef
+
+MAX_OFFSET = 2**24 - 1
+"""Offsets travel in 24 bits of packet metadata."""
+OFPP_MAX = 0xFFFFFF00
+"""The highest number that a switch port can have (OpenFlow 1.3 section 7.2.1)."""
+
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+def refuse(what: str, mend: str) -> PydanticCustomError:
+    """An error whose text reaches the operator as it is."""
+    return PydanticCustomError("kirikae", "{what}; {mend}", {"what": what, "mend": mend})
+
+
+def parse_address(value: Any) -> IPAddress:
+    if isinstance(value, str):
+        try:
+            return IPAddress(value)
+        except (AddrFormatError, ValueError):
+            pass
+    example = "write one address without a prefix length, for example 10.0.0.10 or fd00:a::10"
+    raise refuse(f"{value!r} is not an IPv4 or IPv6 address", example)
+
+
+def parse_prefix(value: Any) -> IPNetwork:
+    network = _network(value)
+    if network.ip != network.network:
+        raise refuse(f"{value} has host bits set", f"write {network.cidr}")
+    return network
+
+
+def _network(value: Any) -> IPNetwork:
+    if isinstance(value, str) and "/" in value:
+        try:
+            return IPNetwork(value)
+        except (AddrFormatError, ValueError):
+            pass
+    mend = "write an address and a prefix length, for example 10.61.0.0/16 or fd00:61::/32"
+    raise refuse(f"{value!r} is not an IP prefix", mend)
+
+
+def parse_mac(value: Any) -> str:
+    mac = value.lower() if isinstance(value, str) else ""
+    if not _MAC.fullmatch(mac):
+        raise refuse(f"{value!r} is not a MAC address", "write six bytes with colons, for example 02:4b:0a:00:00:0b")
+    if int(mac[:2], 16) & 1:
+        raise refuse(f"{mac} is a group address (IEEE 802 section 8.2)", "state the unicast MAC of the interface")
+    if mac == "00:00:00:00:00:00":
+        raise refuse(f"{mac} is not the MAC of any interface", "state the unicast MAC of the interface")
+    return mac
+
+
+def parse_port(value: Any) -> PortRef:
+    mend = "write switch:port with the port's number or name, for example s1:3 or s1:eth7"
+    try:
+        port = PortRef.parse(value)
+    except (ValueError, AttributeError):
+        raise refuse(f"{value!r} is not a switch port", mend) from None
+    if isinstance(port.port, int) and not 1 <= port.port <= OFPP_MAX:
+        raise refuse(f"{value} is not a port number that a switch can have", f"use a number from 1 to {OFPP_MAX}")
+    if any(character.isspace() for character in value):
+        raise refuse(f"{value!r} has a blank in it", mend)
+    return port
+
+
+def parse_pair(value: Any) -> PairId:
+    try:
+        return PairId.parse(value)
+    except (ValueError, AttributeError):
+        mend = "write the server pair's name, a plus and the offset, for example tokyo+1"
+        raise refuse(f"{value!r} is not a terminator pair", mend) from None
+
+
+def parse_service_port(value: Any) -> ServicePort:
+    number, _, transport = value.partition("/") if isinstance(value, str) else ("", "", "")
+    if transport in ("udp", "tcp") and number.isascii() and number.isdigit() and 1 <= int(number) <= 65535:
+        return ServicePort(int(number), transport)
+    mend = "write a number from 1 to 65535 and udp or tcp, for example 5060/udp"
+    raise refuse(f"{value!r} is not a service port", mend)
+
+
+def parse_offsets(value: Any) -> Sequence[int]:
+    """A count n stands for 1..n; a list may have holes. Order does not matter; each offset once."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= MAX_OFFSET:
+            raise refuse(f"{value} is not a number of terminator pairs", f"use a count from 1 to {MAX_OFFSET}")
+        return range(1, value + 1)
+    if not isinstance(value, list) or not value:
+        raise refuse(f"{value!r} gives no offsets", "write a count, for example 3, or a list, for example [1, 2, 5]")
+    if wrong := [k for k in value if not isinstance(k, int) or isinstance(k, bool)]:
+        raise refuse(f"the offset {wrong[0]!r} is not a whole number", "use whole numbers, 1 or more")
+    return tuple(value)
+
+
+def _short_form(key: str, kind: type) -> BeforeValidator:
+    """Let a value of `kind` stand for a mapping with that one key."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, kind) else value)
+
+
+def _text(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+SHORT_PORT = _short_form("port", str)
+SHORT_LINK = _short_form("between", list)
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
+Address = Annotated[IPAddress, PlainValidator(parse_address), _text("^[0-9A-Fa-f:.]+$", "10.0.0.10")]
+Prefix = Annotated[IPNetwork, PlainValidator(parse_prefix), _text("^[0-9A-Fa-f:.]+/[0-9]+$", "10.61.0.0/16")]
+Mac = Annotated[str, PlainValidator(parse_mac), _text("^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "02:4b:0a:00:00:0b")]
+Port = Annotated[PortRef, PlainValidator(parse_port), _text("^[^:]+:.+$", "s1:3")]
+Pair = Annotated[PairId, PlainValidator(parse_pair), _text("^.+[+][0-9]+$", "tokyo+1")]
+PortOfService = Annotated[ServicePort, PlainValidator(parse_service_port), _text("^[0-9]+/(udp|tcp)$", "5060/udp")]
+Offsets = Annotated[
+    Sequence[int],
+    PlainValidator(parse_offsets),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET},
+                {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET}},
+            ]
+        }
+    ),
+]
+Role = Literal["access", "transfer"]
+Failback = Literal["manual", "automatic"]

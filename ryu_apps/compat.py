@@ -41,7 +41,7 @@ class _HubFinder:
         warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")  # Nothing an operator can act on.
         spec = find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = _then_mend(spec.loader.exec_module)  # type: ignore[method-assign]
+            spec.loader.exec_module = _then_mend(spec.loader.exec_module)  # type: ignore[assignment, method-assign]
         return spec
 
 
@@ -67,7 +67,7 @@ def mend(hub: Any) -> None:
 def _stream_server(original: Any) -> Any:
     """A StreamServer that prepares its TLS context once, when it starts to listen."""
 
-    class StreamServer(original):  # type: ignore[misc]
+    class StreamServer(original):
         def __init__(
             self, listen_info: Any, handle: Any = None, backlog: Any = None, spawn: str = "default", **ssl_args: Any
         ) -> None:

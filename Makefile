@@ -1,0 +1,48 @@
+# Every target first installs what is missing (tools/setup says what) and is quick when nothing is.
+# Variables of a program pass through the environment: QUICK=1 make bench.  ARGS goes to pytest: make test ARGS="-k bounce".
+
+SHELL := /bin/bash
+BIN := .venv/bin
+# Network namespaces and switches need root.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
+
+.PHONY: help demo test unit check bench format setup clean distclean
+.DEFAULT_GOAL := help
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup  ## Figure 1 in a lab: a server dies, a cable is cut, nothing is lost; results in out/demo.json
+	@$(AS_ROOT) $(BIN)/python -m tools.demo
+
+test: setup  ## Every test; those that need root are skipped, and say so, without it
+	@$(BIN)/python -m pytest $(ARGS)
+
+unit: setup-python  ## The tests that need neither root nor switches
+	@$(BIN)/python -m pytest -m "not lab" $(ARGS)
+
+check: setup-python  ## Lint, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: setup  ## Figures, next to what they are compared with; results in out/bench.json
+	@$(AS_ROOT) $(BIN)/python -m tools.bench
+
+format: setup-python  ## Put the source in its format, and mend what lint can mend
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+setup:  ## Only install what is missing, and start Open vSwitch
+	@tools/setup
+
+.PHONY: setup-python
+setup-python:
+	@tools/setup --python
+
+clean:  ## Remove results and caches
+	rm -rf out build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find $(CURDIR) -name __pycache__ -not -path '$(CURDIR)/.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## Remove the environment, too
+	rm -rf .venv

@@ -47,6 +47,7 @@ def _server_pair(name: str, position: int, section: ServerPairSection) -> model.
         spare=section.spare,
         offsets=tuple(sorted(section.offsets)),
         ports={side: port for side, port in ports.items() if port is not None},
+        prefix=section.prefix,
     )
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from kirikae.configuration import yaml_tree
 from kirikae.configuration.build import build
+from kirikae.configuration.checks import cross_check
+from kirikae.configuration.draft import Finding
 from kirikae.configuration.model import Configuration
 from kirikae.configuration.problems import ConfigurationError, Problem
-from kirikae.configuration.schema import Document
+from kirikae.configuration.validation import examine
 
 __all__ = ["ConfigurationError", "Problem", "load", "load_text"]
 
@@ -19,9 +21,10 @@ def load(path: str | os.PathLike[str]) -> Configuration:
     source = os.fspath(path)
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        what = f"cannot be read: {error.strerror or error}"
-        raise ConfigurationError([Problem(source, 0, "", what, "give the path of a readable file")]) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        what, mend = f"cannot be read: {reason}", "give the path of a readable file"
+        raise ConfigurationError([Problem(source, 0, "", what, mend)]) from None
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -31,8 +34,20 @@ def load(path: str | os.PathLike[str]) -> Configuration:
 
 
 def load_text(text: str, source: str = "<text>") -> Configuration:
-    """Check the text of a file. `source` names it in messages."""
+    """Check the text of a file. `source` names it in messages. Raises ConfigurationError."""
     tree, problems = yaml_tree.read(text, source)
-    if problems:
+    if not tree:
         raise ConfigurationError(problems)
-    return build(Document.model_validate(tree), source)
+    document, draft, findings = examine(tree)
+    findings.extend(cross_check(draft))
+    problems.extend(_place(finding, tree, source) for finding in findings)
+    if document is None or problems:
+        raise ConfigurationError(sorted(problems, key=lambda problem: problem.line))
+    return build(document, source)
+
+
+def _place(finding: Finding, tree: yaml_tree.Tree, source: str) -> Problem:
+    line, found = yaml_tree.locate(tree, finding.path)
+    missing = finding.path[len(found) :] if finding.what == "is missing" else ()
+    key = ".".join(map(str, (*found, *missing)))
+    return Problem(source, line, key, finding.what, finding.mend)

@@ -29,7 +29,7 @@ class Service:
     """The service address, one per address family at most."""
     ports: tuple[ServicePort, ...]
     gateways: tuple[IPAddress, ...]
-    """The access network's router address, next hop of user terminals and terminators, one per address family at most."""
+    """The access network's router address, next hop of every host there, one per address family at most."""
 
     def address(self, version: int) -> IPAddress | None:
         """The service address of an IP version (4 or 6), None when there is none."""
@@ -52,6 +52,8 @@ class ServerPair:
     """Ascending, each 1 or more and below 2**24."""
     ports: Mapping[Side, PortRef] = field(default_factory=dict)
     """Where the servers are attached to the transfer network, if that is under this controller."""
+    prefix: IPNetwork | None = None
+    """When stated, both servers and all their terminators lie inside."""
 
     def base(self, side: Side) -> IPAddress:
         return self.active if side is Side.ACTIVE else self.spare

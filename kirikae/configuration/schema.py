@@ -56,8 +56,8 @@ class ServiceSection(Section):
 class SidePorts(Section):
     """Where the two servers of a pair are attached to a transfer switch."""
 
-    active: values.Port | None = Field(None, description="Port of the active server.", examples=["t1:1"])
-    spare: values.Port | None = Field(None, description="Port of the spare server.", examples=["t1:2"])
+    active: values.Port | None = Field(default=None, description="Port of the active server.", examples=["t1:1"])
+    spare: values.Port | None = Field(default=None, description="Port of the spare server.", examples=["t1:2"])
 
 
 class Attachment(Section):
@@ -65,7 +65,7 @@ class Attachment(Section):
 
     port: values.Port = Field(description="Access switch and port.", examples=["s2:1"])
     mac: values.Mac | None = Field(
-        None,
+        default=None,
         description="MAC of the terminator's access interface. By default it is derived from the address (`02:4b:` and "
         "the address's low 32 bits), so that neither the file nor the switches need to be told.",
         examples=["02:4b:0a:00:00:0b"],
@@ -90,7 +90,7 @@ class ServerPairSection(Section):
     """An active server, its spare, and their terminators (at base + k)."""
 
     number: Number | None = Field(
-        None,
+        default=None,
         description="Number of the pair in packet metadata, unique. By default the position in the file; state it when "
         "pairs may be added above or removed, because a changed number means new rules.",
         examples=[1],
@@ -108,13 +108,13 @@ class ServerPairSection(Section):
         examples=[3],
     )
     prefix: values.Prefix | None = Field(
-        None,
+        default=None,
         description="When stated, both servers and all their terminators must lie inside. By default nothing but the "
         "address space limits them.",
         examples=["10.0.0.0/24"],
     )
     ports: SidePorts = Field(
-        SidePorts(),  # type: ignore[call-arg]
+        default=SidePorts(),
         description="Where the servers are attached to a transfer switch, so that a server's port going down is seen. "
         "By default the transfer network is not under this controller.",
         examples=[{"active": "t1:1", "spare": "t1:2"}],
@@ -130,19 +130,19 @@ class SwitchSection(Section):
 
     dpid: Dpid = Field(description="Datapath id, unique.", examples=[1])
     number: Number | None = Field(
-        None,
+        default=None,
         description="Number of the switch in group ids, unique. By default the position in the file; state it when "
         "switches may be added above or removed.",
         examples=[1],
     )
     role: values.Role = Field(
-        "access",
+        default="access",
         description="`access`: part of the access control device. `transfer`: plain forwarding between terminators "
         "and servers. Most switches are of the first kind.",
         examples=["transfer"],
     )
     nicira_extensions: bool = Field(
-        True,
+        default=True,
         description="The switch takes Open vSwitch's extensions, so it can take over on a bounce with no controller. "
         "True because Open vSwitch is the reference; false makes the controller do that work with plain OpenFlow 1.3.",
         examples=[False],
@@ -156,7 +156,7 @@ class LinkSection(Section):
         min_length=2, max_length=2, description="The two ports.", examples=[["s1:11", "s2:11"]]
     )
     cost: int = Field(
-        1,
+        default=1,
         ge=1,
         le=MAX_NUMBER,
         description="Paths of the smallest total cost are used. Equal costs mean the fewest links.",
@@ -185,50 +185,51 @@ class PolicySection(Section):
     """How takeovers and failbacks are decided. Times are seconds, rates are per second."""
 
     failback: values.Failback = Field(
-        _POLICY.failback,  # type: ignore[arg-type]
+        default="manual",
         description="`manual`: an operator returns to the active side. `automatic`: after wait_to_restore_s. Manual, "
         "because a failback is itself a disturbance and the cause of the failure may still be there.",
         examples=["automatic"],
     )
     wait_to_restore_s: Seconds = Field(
-        _POLICY.wait_to_restore_s,
+        default=_POLICY.wait_to_restore_s,
         description="How long the active side must be ready without a break before an automatic failback. Five "
         "minutes is the usual wait-to-restore of protection switching (RFC 6378 section 3.3).",
         examples=[300.0],
     )
     quorum: int | None = Field(
-        _POLICY.quorum,
+        default=_POLICY.quorum,
         ge=1,
-        description="How many terminators of a server must bounce within quorum_window_s before the whole server moves. "
-        "By default bounces never move more than their own pair.",
+        description="How many terminators of a server must bounce within quorum_window_s before the whole server "
+        "moves. By default bounces never move more than their own pair.",
         examples=[2],
     )
     quorum_window_s: Seconds = Field(
-        _POLICY.quorum_window_s,
+        default=_POLICY.quorum_window_s,
         gt=0,
-        description="Bounces that count together. Long enough that every terminator of a busy server has had a request.",
+        description="Bounces that count together. Long enough that every terminator of a busy server has had a "
+        "request.",
         examples=[5.0],
     )
     flap_limit: int = Field(
-        _POLICY.flap_limit,
+        default=_POLICY.flap_limit,
         ge=1,
         description="More takeovers than this within flap_window_s stop automatic failback until an operator acts. "
         "A third return that fails shows that waiting does not help.",
         examples=[3],
     )
     flap_window_s: Seconds = Field(
-        _POLICY.flap_window_s,
+        default=_POLICY.flap_window_s,
         gt=0,
         description="See flap_limit. Twice the default wait-to-restore, so that its failures can be counted together.",
         examples=[600.0],
     )
     users_may_talk: bool = Field(
-        _POLICY.users_may_talk,
+        default=_POLICY.users_may_talk,
         description="User terminals may send to each other. False: they reach the service and nothing else.",
         examples=[True],
     )
     bounce_limit_per_s: int = Field(
-        _POLICY.bounce_limit_per_s,
+        default=_POLICY.bounce_limit_per_s,
         ge=1,
         le=10**7,
         description="Bounces that one terminator may return; what is above is dropped and counted. Far above any real "
@@ -236,7 +237,7 @@ class PolicySection(Section):
         examples=[20000],
     )
     copy_limit_per_s: int = Field(
-        _POLICY.copy_limit_per_s,
+        default=_POLICY.copy_limit_per_s,
         ge=1,
         le=10**5,
         description="Copies of bounces and ICMP unreachables per terminator towards the controller. One is enough to "
@@ -244,7 +245,7 @@ class PolicySection(Section):
         examples=[10],
     )
     host_idle_s: int = Field(
-        _POLICY.host_idle_s,
+        default=_POLICY.host_idle_s,
         ge=1,
         le=65535,
         description="How long a silent user terminal stays known to its switch (an OpenFlow idle timeout, 16 bits). "
@@ -257,19 +258,22 @@ class ControllerSection(Section):
     """The controller itself."""
 
     listen: str = Field(
-        _CONTROLLER.listen,
+        default=_CONTROLLER.listen,
         min_length=1,
-        description="Address to listen on, for OpenFlow and for the API. Loopback, because neither asks who is calling.",
+        description="Address to listen on, for OpenFlow and for the API. Loopback, because neither asks who is "
+        "calling.",
         examples=["192.0.2.10"],
     )
     openflow_port: TcpPort = Field(
-        _CONTROLLER.openflow_port, description="TCP port for switches: 6653 is IANA's for OpenFlow.", examples=[6653]
+        default=_CONTROLLER.openflow_port,
+        description="TCP port for switches: 6653 is IANA's for OpenFlow.",
+        examples=[6653],
     )
     api_port: TcpPort = Field(
-        _CONTROLLER.api_port, description="TCP port of the REST API: 8080 is Ryu's.", examples=[8080]
+        default=_CONTROLLER.api_port, description="TCP port of the REST API: 8080 is Ryu's.", examples=[8080]
     )
     state_directory: str = Field(
-        _CONTROLLER.state_directory,
+        default=_CONTROLLER.state_directory,
         min_length=1,
         description="Where takeovers are remembered across restarts (FHS section 5.8).",
         examples=["/var/lib/kirikae"],
@@ -293,20 +297,20 @@ class Document(Section):
         min_length=1, description="The OpenFlow switches by name.", examples=[{"s1": {"dpid": 1}}]
     )
     links: list[LinkValue] = Field(
-        [], description="Cables between access switches.", examples=[[["s1:11", "s2:11"]]]
+        default=[], description="Cables between access switches.", examples=[[["s1:11", "s2:11"]]]
     )
     users: list[UserSection] = Field(
-        [],
+        default=[],
         description="User terminals and who manages them.",
         examples=[[{"prefix": "10.61.0.0/16", "managed_by": "tokyo+1", "ports": ["s1:1"]}]],
     )
     policy: PolicySection = Field(
-        PolicySection(),  # type: ignore[call-arg]
+        default=PolicySection(),
         description="How takeovers and failbacks are decided.",
         examples=[{"quorum": 2}],
     )
     controller: ControllerSection = Field(
-        ControllerSection(),  # type: ignore[call-arg]
+        default=ControllerSection(),
         description="The controller itself.",
         examples=[{"api_port": 8080}],
     )

@@ -13,11 +13,10 @@ from netaddr import AddrFormatError, IPAddress, IPNetwork
 from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from kirikae.addressing import MAX_OFFSET
 from kirikae.configuration.model import ServicePort
 from kirikae.identity import PairId, PortRef
 
-MAX_OFFSET = 2**24 - 1
-"""Offsets travel in 24 bits of packet metadata."""
 OFPP_MAX = 0xFFFFFF00
 """The highest number that a switch port can have (OpenFlow 1.3 section 7.2.1)."""
 

@@ -54,19 +54,21 @@ def locate(root: Tree, path: Path) -> tuple[int, Path]:
     A string step into a list is skipped: `links.0.between.1` is written `links.0.1` in the short form.
     """
     here: Any = root
-    line, found = 1, []
+    line, found = 1, list[str | int]()
     for step in path:
-        if isinstance(here, Tree) and step in here:
-            line = here.lines[step]
-        elif isinstance(here, Items) and isinstance(step, int) and step < len(here):
-            line = here.lines[step]
-        elif isinstance(here, Items) and isinstance(step, str):
+        if isinstance(here, Items) and isinstance(step, str):
             continue
-        else:
+        if not _holds(here, step):
             break
-        here = here[step]
+        line, here = here.lines[step], here[step]
         found.append(step)
     return line, tuple(found)
+
+
+def _holds(here: Any, step: str | int) -> bool:
+    if isinstance(here, Items):
+        return step in range(len(here))
+    return isinstance(here, Tree) and step in here
 
 
 def read(text: str, source: str) -> tuple[Tree, list[Problem]]:
@@ -82,8 +84,9 @@ def read(text: str, source: str) -> tuple[Tree, list[Problem]]:
         return Tree(), [Problem(source, 0, "", f"is not YAML: {what}", "save it as plain UTF-8 text")]
     if builder.problems or isinstance(builder.root, Tree):
         return builder.root if isinstance(builder.root, Tree) else Tree(), builder.problems
-    found = "is empty" if builder.root is None else "does not hold keys and values"
-    return Tree(), [Problem(source, 0, "", found, "begin it with `kirikae: 1`; examples/figure1.yaml shows every section")]
+    what = "is empty" if builder.root is None else "does not hold keys and values"
+    mend = "begin it with `kirikae: 1`; examples/figure1.yaml shows every section"
+    return Tree(), [Problem(source, 0, "", what, mend)]
 
 
 def _events(text: str) -> Iterator[Event]:

@@ -1,0 +1,182 @@
+"""From what a switch holds to what it should hold: only the difference, in an order that loses no packet.
+
+New and changed entries go first, from the end of the pipeline to its start, so that no packet is sent to a table that
+is not ready; what is superfluous goes last, and only if it still is what was seen (its cookie is part of the delete).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kirikae.configuration.model import Configuration
+from kirikae.identity import PairId, Side
+from kirikae.pipeline import metadata as bits
+from kirikae.pipeline.program import PAIR_PRIORITY, Program, pair_match, server_match
+from kirikae.pipeline.rules import Group, Kind, Match, Meter, Rule, kind_of
+from kirikae.pipeline.tables import TABLES
+from kirikae.steering import Steering
+
+
+@dataclass(frozen=True)
+class HeldRule:
+    """A flow entry that a switch reported."""
+
+    table: int
+    priority: int
+    cookie: int
+    match: object
+    """As the shell read it; it is handed back for the delete."""
+    metadata: tuple[int, int] | None = None
+    """Value and mask of the metadata match, for entries of `state`."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """Everything that a switch reported."""
+
+    rules: tuple[HeldRule, ...] = ()
+    groups: Mapping[int, object] = field(default_factory=dict)
+    """Number -> the group in any form that compares equal to the shell's form of the wanted one."""
+    meters: Mapping[int, int] = field(default_factory=dict)
+    """Number -> packets per second."""
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Delete what switches learned about a pair or all pairs of a server, whatever it was."""
+
+    match: Match
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What to send to one switch, in this order."""
+
+    meters: tuple[tuple[str, Meter], ...] = ()
+    """(`add` or `modify`, meter)."""
+    groups: tuple[tuple[str, Group], ...] = ()
+    rules: tuple[Rule, ...] = ()
+    """To add; an entry with the same key is replaced."""
+    superfluous: tuple[HeldRule, ...] = ()
+    removed: tuple[Rule, ...] = ()
+    """Rules of ours to delete, by key."""
+    forgotten: tuple[Forget, ...] = ()
+    superfluous_groups: tuple[int, ...] = ()
+    superfluous_meters: tuple[int, ...] = ()
+
+    @property
+    def flow_mods(self) -> int:
+        return len(self.rules) + len(self.superfluous) + len(self.removed) + len(self.forgotten)
+
+    @property
+    def empty(self) -> bool:
+        return self == NOTHING
+
+
+NOTHING = Changes()
+
+
+def learned_pairs(configuration: Configuration, held: Held) -> list[PairId]:
+    """The pairs that a switch took over by itself; pairs no longer configured are left out."""
+    names = {server.number: server for server in configuration.server_pairs.values()}
+    pairs = []
+    for rule in held.rules:
+        if kind_of(rule.cookie) is Kind.LEARNED_STATE and rule.metadata is not None:
+            number, k = bits.read_pair(rule.metadata[0])
+            server = names.get(number)
+            if server is not None and k in server.offsets:
+                pairs.append(PairId(server.name, k))
+    return pairs
+
+
+def difference(
+    configuration: Configuration, program: Program, steering: Steering, held: Held, group_form: Mapping[int, object]
+) -> Changes:
+    """What makes `held` equal to `program`. `group_form`: the wanted groups in the form of `held.groups`."""
+    agreed, wanted_elsewhere = _agreeing_learned(configuration, steering, held)
+    wanted = {rule.cookie: rule for rule in (*program.rules, *program.state) if rule.key not in wanted_elsewhere}
+    present = {rule.cookie for rule in held.rules}
+    missing = tuple(rule for cookie, rule in wanted.items() if cookie not in present)
+    superfluous = tuple(
+        rule
+        for rule in held.rules
+        if rule.cookie not in wanted and rule not in agreed and kind_of(rule.cookie) is not Kind.LEARNED_HOST
+    )
+    meters = {meter.number: meter for meter in program.meters}
+    return Changes(
+        tuple(_changed(meters, {n: m.packets_per_s for n, m in meters.items()}, held.meters)),
+        tuple(_changed({group.number: group for group in program.groups}, group_form, held.groups)),
+        in_order(missing),
+        superfluous,
+        superfluous_groups=tuple(number for number in held.groups if number not in group_form),
+        superfluous_meters=tuple(number for number in held.meters if number not in meters),
+    )
+
+
+def _agreeing_learned(
+    configuration: Configuration, steering: Steering, held: Held
+) -> tuple[set[HeldRule], set[tuple[str, int, Match]]]:
+    """Learned takeovers that say what the steering says: they stay, and stand for a rule with the same key."""
+    agreed, keys = set(), set()
+    servers = {server.number: server.name for server in configuration.server_pairs.values()}
+    for rule in held.rules:
+        if kind_of(rule.cookie) is not Kind.LEARNED_STATE or rule.metadata is None:
+            continue
+        number, k = bits.read_pair(rule.metadata[0])
+        if number in servers and steering.side_of(PairId(servers[number], k)) is Side.SPARE:
+            agreed.add(rule)
+            keys.add(("state", PAIR_PRIORITY, pair_match(configuration, PairId(servers[number], k))))
+    return agreed, keys
+
+
+def _changed(wanted: Mapping, wanted_form: Mapping[int, object], held: Mapping[int, object]) -> Iterable[tuple]:
+    for number, value in wanted.items():
+        if number not in held:
+            yield "add", value
+        elif held[number] != wanted_form[number]:
+            yield "modify", value
+
+
+def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """From the end of the pipeline to its start; within a table the most specific first."""
+    return tuple(sorted(rules, key=lambda rule: (-TABLES[rule.table].number, -rule.priority)))
+
+
+def program_change(before: Program, after: Program) -> Changes:
+    """From one program to the next, when the switch is known to hold the first."""
+    old = {rule.key: rule for rule in (*before.rules, *before.state)}
+    new = {rule.key: rule for rule in (*after.rules, *after.state)}
+    old_groups, new_groups = ({g.number: g for g in p.groups} for p in (before, after))
+    old_meters, new_meters = ({m.number: m for m in p.meters} for p in (before, after))
+    return Changes(
+        tuple(_changed(new_meters, new_meters, old_meters)),
+        tuple(_changed(new_groups, new_groups, old_groups)),
+        in_order(rule for key, rule in new.items() if key not in old or old[key].cookie != rule.cookie),
+        removed=tuple(rule for key, rule in old.items() if key not in new),
+        superfluous_groups=tuple(number for number in old_groups if number not in new_groups),
+        superfluous_meters=tuple(number for number in old_meters if number not in new_meters),
+    )
+
+
+def state_change(
+    configuration: Configuration,
+    before: tuple[Rule, ...],
+    after: tuple[Rule, ...],
+    back_on_active: Iterable[PairId | str] = (),
+) -> Changes:
+    """What a new steering changes in `state` and `bounce`.
+
+    `back_on_active`: pairs and servers that return; switches forget what they learned about them.
+    """
+    old = {rule.key: rule for rule in before}
+    new = {rule.key: rule for rule in after}
+    forgotten = tuple(
+        Forget(pair_match(configuration, who) if isinstance(who, PairId) else server_match(configuration, who))
+        for who in back_on_active
+    )
+    return Changes(
+        rules=in_order(rule for key, rule in new.items() if key not in old or old[key].cookie != rule.cookie),
+        removed=tuple(rule for key, rule in old.items() if key not in new),
+        forgotten=forgotten,
+    )

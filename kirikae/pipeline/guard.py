@@ -1,0 +1,299 @@
+"""Tables `guard` and `answer`: what may enter the access network, and by which port.
+
+A terminator speaks only from its own address, users only from their prefix, a bounce comes only from the active
+terminator that it names. What fits no rule is dropped under a reason that can be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netaddr import IPAddress, IPNetwork
+
+from kirikae.configuration.model import Configuration, Terminator, UserNetwork
+from kirikae.identity import Side
+from kirikae.pipeline import metadata as bits
+from kirikae.pipeline.family import ETH_ARP, FAMILIES, IPV6, PROTOCOLS, Family, family_of
+from kirikae.pipeline.metadata import Origin
+from kirikae.pipeline.rules import (
+    CopyField,
+    Kind,
+    Learn,
+    LearnLoadField,
+    LearnLoadValue,
+    LearnMatchField,
+    LearnMatchValue,
+    LearnOutput,
+    Output,
+    Port,
+    Rule,
+    SetField,
+    ToController,
+    match,
+)
+from kirikae.pipeline.switchview import SwitchView
+from kirikae.wire import BOUNCE_MAC, GATEWAY_MAC
+
+HOST_PRIORITY = 500
+"""Of learned hosts in `route`: above every prefix."""
+ARP_REQUEST, ARP_REPLY = 1, 2
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
+TARGET_LINK_LAYER_ADDRESS = 2  # RFC 4861 section 4.6.1
+ROUTER_SOLICITED_OVERRIDE = 0xE0000000  # RFC 4861 section 4.4
+
+
+def guard_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:
+    for terminator, port in view.terminators:
+        yield from _terminator_port(configuration, view, terminator, port)
+    for users, port in view.users:
+        yield from _user_port(configuration, view, users, port)
+    for port in (*view.trunks, Port.CONTROLLER):
+        for family in FAMILIES.values():
+            yield _enter(match(in_port=port, **family.fields()), 300, Origin.TRUNK)
+    yield Rule("guard", 550, match(eth_dst=BOUNCE_MAC), Kind.DROP_FORGED_BOUNCE)
+    yield Rule("guard", 0, (), Kind.DROP_UNKNOWN_PORT)
+
+
+def _enter(what: tuple, priority: int, origin: Origin, *actions: object, meter: int | None = None) -> Rule:
+    return Rule(
+        "guard", priority, what, Kind.FORWARD, actions, (origin.bits, bits.ORIGIN_MASK), goto="assign", meter=meter
+    )
+
+
+# --- terminators -----------------------------------------------------------------------------------------------------
+
+
+def _terminator_port(
+    configuration: Configuration, view: SwitchView, terminator: Terminator, port: int
+) -> Iterator[Rule]:
+    family, own = family_of(terminator.address), terminator.address
+    service = configuration.service.address(family.version)
+    if terminator.side is Side.ACTIVE:
+        yield from _bounces(configuration, view, terminator, port)
+        yield Rule(
+            "guard",
+            320,
+            match(in_port=port, ip_proto=family.icmp_protocol, **{family.icmp_type: family.unreachable}, **family.fields(own)),
+            Kind.PUNT_UNREACHABLE,
+            (ToController(),),
+            meter=view.meters.copy(terminator),
+        )
+    speaks = family.fields(src=own)
+    # An ICMP error quotes the terminator's own address: users must not see it.
+    errors = match(in_port=port, ip_proto=family.icmp_protocol, **speaks)
+    yield Rule("guard", 310, errors, Kind.DROP_TERMINATOR_ICMP)
+    hide = SetField(family.src, str(service))
+    pong = match(in_port=port, ip_proto=family.icmp_protocol, **{family.icmp_type: family.echo_reply}, **speaks)
+    yield _enter(pong, 320, Origin.TERMINATOR, hide)
+    yield _enter(match(in_port=port, eth_dst=GATEWAY_MAC, **speaks), 300, Origin.TERMINATOR, hide)
+    yield from _neighbour_questions(configuration, view, IPNetwork(own), port)
+    yield from _everything_else(port)
+
+
+def _bounces(configuration: Configuration, view: SwitchView, terminator: Terminator, port: int) -> Iterator[Rule]:
+    """A bounce: to the bounce MAC, from a user this terminator manages, to itself, on a service port."""
+    family = family_of(terminator.address)
+    server = configuration.server_pairs[terminator.pair.server]
+    pair = bits.pair_bits(server.number, terminator.pair.k)
+    for prefix in view.prefixes_of.get(terminator.pair, ()):
+        for service in configuration.service.ports:
+            what = match(
+                in_port=port,
+                eth_dst=BOUNCE_MAC,
+                ip_proto=PROTOCOLS[service.transport],
+                **{f"{service.transport}_dst": service.number},
+                **family.fields(src=prefix, dst=terminator.address),
+            )
+            yield Rule(
+                "guard",
+                600,
+                what,
+                Kind.FORWARD,
+                metadata=(pair, bits.STEER_MASK),
+                goto="bounce",
+                meter=view.meters.bounce(terminator),
+            )
+
+
+# --- users -----------------------------------------------------------------------------------------------------------
+
+
+def _user_port(configuration: Configuration, view: SwitchView, users: UserNetwork, port: int) -> Iterator[Rule]:
+    family = family_of(users.prefix)
+    own = family.fields(src=users.prefix)
+    if view.switch.nicira_extensions:
+        learn = learn_host(family, configuration.policy.host_idle_s)
+        yield _enter(match(in_port=port, eth_dst=GATEWAY_MAC, **own), 300, Origin.USER, learn)
+    else:
+        # The controller knows the host after its first packet and writes a rule above this one.
+        first = match(in_port=port, eth_dst=GATEWAY_MAC, **own)
+        yield Rule(
+            "guard",
+            300,
+            first,
+            Kind.PUNT_HOST,
+            (ToController(),),
+            (Origin.USER.bits, bits.ORIGIN_MASK),
+            goto="assign",
+            meter=view.meters.hosts(),
+        )
+    yield Rule("guard", 200, match(in_port=port, **own), Kind.DROP_NOT_FOR_SERVICE)
+    yield from _neighbour_questions(configuration, view, users.prefix, port)
+    yield from _everything_else(port)
+
+
+def learn_host(family: Family, idle_s: int) -> Learn:
+    """Remember behind which port and MAC this user is: later packets to it go there."""
+    return Learn(
+        "route",
+        HOST_PRIORITY,
+        Kind.LEARNED_HOST,
+        (
+            LearnMatchValue(family.eth_type, "eth_type", 16),
+            LearnMatchField(family.src, family.dst, family.bits),
+            LearnLoadField("eth_src", "eth_dst", 48),
+            LearnLoadValue(int(GATEWAY_MAC.replace(":", ""), 16), "eth_src", 0, 48),
+            LearnOutput(),
+        ),
+        idle_s,
+    )
+
+
+def known_host_rules(family: Family, address: str, mac: str, port: int, idle_s: int) -> tuple[Rule, Rule]:
+    """What the controller writes for a user terminal on a switch that cannot learn: let it in, and find it again."""
+    fields = {"eth_type": family.eth_type, family.src: address}
+    enter = Rule(
+        "guard",
+        305,
+        match(in_port=port, eth_dst=GATEWAY_MAC, eth_src=mac, **fields),
+        Kind.LEARNED_HOST,
+        metadata=(Origin.USER.bits, bits.ORIGIN_MASK),
+        goto="assign",
+        idle_timeout_s=idle_s,
+    )
+    route = Rule(
+        "route",
+        HOST_PRIORITY,
+        match(eth_type=family.eth_type, **{family.dst: address}),
+        Kind.LEARNED_HOST,
+        (SetField("eth_src", GATEWAY_MAC), SetField("eth_dst", mac), Output(port)),
+        idle_timeout_s=idle_s,
+    )
+    return enter, route
+
+
+# --- for every host --------------------------------------------------------------------------------------------------
+
+
+def _neighbour_questions(
+    configuration: Configuration, view: SwitchView, asker: IPNetwork, port: int
+) -> Iterator[Rule]:
+    """ARP requests and neighbour solicitations for the gateway and the service address: the switch is the router."""
+    family = family_of(asker)
+    service = configuration.service
+    for target in (service.gateway(family.version), service.address(family.version)):
+        if target is None:
+            continue
+        if family is IPV6:
+            for source in (asker, IPNetwork("fe80::/10")):
+                yield _question(view, 330, _solicitation(port, source, target), IPV6)
+        else:
+            asked = match(
+                in_port=port,
+                eth_type=ETH_ARP,
+                arp_op=ARP_REQUEST,
+                arp_spa=_arp_address(asker),
+                arp_tpa=str(target),
+            )
+            yield _question(view, 330, asked, family)
+
+
+def _arp_address(asker: IPNetwork) -> str | tuple[str, str]:
+    return str(asker.ip) if asker.prefixlen == 32 else (str(asker.network), str(asker.netmask))
+
+
+def _solicitation(port: int, source: IPNetwork, target: IPAddress) -> tuple:
+    return match(
+        in_port=port,
+        ip_proto=IPV6.icmp_protocol,
+        icmpv6_type=NEIGHBOUR_SOLICITATION,
+        icmpv6_code=0,
+        nd_target=str(target),
+        **IPV6.fields(src=source),
+    )
+
+
+def _question(view: SwitchView, priority: int, asked: tuple, family: Family) -> Rule:
+    if not view.switch.nicira_extensions:
+        return Rule(
+            "guard", priority, asked, Kind.PUNT_NEIGHBOUR, (ToController(),), meter=view.meters.neighbours()
+        )
+    if family is not IPV6:
+        return Rule("guard", priority, asked, Kind.FORWARD, goto="answer")
+    # The type must change in one table and the option that depends on it in the next.
+    turn_round = (
+        SetField("icmpv6_type", NEIGHBOUR_ADVERTISEMENT),
+        SetField("nd_options_type", TARGET_LINK_LAYER_ADDRESS),
+        SetField("nd_reserved", ROUTER_SOLICITED_OVERRIDE),
+    )
+    return Rule("guard", priority, asked, Kind.FORWARD, turn_round, goto="answer")
+
+
+def _everything_else(port: int) -> Iterator[Rule]:
+    for family in FAMILIES.values():
+        for source in family.housekeeping:
+            quiet = match(in_port=port, **family.fields(src=IPNetwork(source)))
+            yield Rule("guard", 110, quiet, Kind.DROP_HOUSEKEEPING)
+        yield Rule("guard", 100, match(in_port=port, **family.fields()), Kind.DROP_SPOOFED_SOURCE)
+    yield Rule("guard", 50, match(in_port=port), Kind.DROP_OTHER)
+
+
+def answer_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:
+    """The answer is made of the question: sender and target change places (RFC 826; RFC 4861 section 7.2.4)."""
+    if not view.switch.nicira_extensions:
+        return
+    service = configuration.service
+    for address in (*service.gateways, *service.addresses):
+        yield _advertise(address) if address.version == 6 else _arp_reply(address)
+
+
+def _arp_reply(address: IPAddress) -> Rule:
+    return Rule(
+        "answer",
+        100,
+        match(eth_type=ETH_ARP, arp_op=ARP_REQUEST, arp_tpa=str(address)),
+        Kind.FORWARD,
+        (
+            CopyField("eth_src", "eth_dst", 48),
+            SetField("eth_src", GATEWAY_MAC),
+            SetField("arp_op", ARP_REPLY),
+            CopyField("arp_sha", "arp_tha", 48),
+            CopyField("arp_spa", "arp_tpa", 32),
+            SetField("arp_sha", GATEWAY_MAC),
+            SetField("arp_spa", str(address)),
+            Output(Port.IN_PORT),
+        ),
+    )
+
+
+def _advertise(address: IPAddress) -> Rule:
+    return Rule(
+        "answer",
+        100,
+        match(
+            eth_type=IPV6.eth_type,
+            ip_proto=IPV6.icmp_protocol,
+            icmpv6_type=NEIGHBOUR_ADVERTISEMENT,
+            icmpv6_code=0,
+            nd_target=str(address),
+        ),
+        Kind.FORWARD,
+        (
+            CopyField("eth_src", "eth_dst", 48),
+            SetField("eth_src", GATEWAY_MAC),
+            CopyField("ipv6_src", "ipv6_dst", 128),
+            SetField("ipv6_src", str(address)),
+            SetField("nd_tll", GATEWAY_MAC),
+            Output(Port.IN_PORT),
+        ),
+    )

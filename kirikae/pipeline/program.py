@@ -1,0 +1,293 @@
+"""From (configuration, paths, steering) to everything that one switch should hold."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kirikae.configuration.model import Configuration, Terminator
+from kirikae.identity import PairId, PortRef, Side
+from kirikae.pipeline import metadata as bits
+from kirikae.pipeline.family import family_of
+from kirikae.pipeline.guard import answer_rules, guard_rules
+from kirikae.pipeline.metadata import Origin
+from kirikae.pipeline.paths import Paths
+from kirikae.pipeline.rules import (
+    Action,
+    Bucket,
+    Clone,
+    DecTtl,
+    Group,
+    Kind,
+    Learn,
+    LearnLoadValue,
+    LearnMatchField,
+    Meter,
+    Output,
+    Port,
+    Resubmit,
+    Rule,
+    SetBits,
+    SetField,
+    ToController,
+    ToGroup,
+    match,
+)
+from kirikae.pipeline.switchview import SwitchView
+from kirikae.pipeline.tables import check
+from kirikae.steering import Steering
+from kirikae.wire import GATEWAY_MAC
+
+SERVER_PRIORITY, PAIR_PRIORITY = 100, 200
+TO_SIDE = SetBits("metadata", bits.SIDE_BIT, 1, 1)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything one switch should hold."""
+
+    rules: tuple[Rule, ...]
+    """All tables but `state` and `bounce`: they change with the configuration and the paths."""
+    state: tuple[Rule, ...]
+    """Tables `state` and `bounce`: they change with the steering."""
+    groups: tuple[Group, ...]
+    meters: tuple[Meter, ...]
+
+
+def compile_program(configuration: Configuration, paths: Paths, steering: Steering, view: SwitchView) -> Program:
+    """The program of one switch. Raises PipelineError when a rule breaks its table's declaration."""
+    if view.switch.role == "transfer":
+        return Program((check(Rule("guard", 0, (), Kind.FORWARD, (Output(Port.NORMAL),))),), (), (), ())
+    groups = {group.number: group for group in _groups(configuration, paths, view)}
+    rules = tuple(
+        check(rule)
+        for make in (guard_rules, answer_rules, _copy_rules, _assign_rules, _steer_rules)
+        for rule in make(configuration, view)
+    )
+    routes = tuple(check(rule) for rule in _route_rules(configuration, paths, view))
+    state = compile_state(configuration, steering, view)
+    return Program(rules + routes, state, tuple(groups.values()), view.meters.used)
+
+
+def compile_state(configuration: Configuration, steering: Steering, view: SwitchView) -> tuple[Rule, ...]:
+    """Tables `state` and `bounce` alone: what a takeover changes, one rule per server and one per exception."""
+    if view.switch.role == "transfer":
+        return ()
+    rules = (*_state_rules(configuration, steering, view), *_bounce_rules(configuration, steering, view))
+    return tuple(check(rule) for rule in rules)
+
+
+# --- state and bounce: one rule per server, one per exception --------------------------------------------------------
+
+
+def server_match(configuration: Configuration, server: str) -> tuple:
+    number = configuration.server_pairs[server].number
+    return match(metadata=(bits.server_bits(number), bits.SERVER_MASK))
+
+
+def pair_match(configuration: Configuration, pair: PairId) -> tuple:
+    number = configuration.server_pairs[pair.server].number
+    return match(metadata=(bits.pair_bits(number, pair.k), bits.PAIR_MASK))
+
+
+def _state_rules(configuration: Configuration, steering: Steering, view: SwitchView) -> Iterator[Rule]:
+    for server, side in steering.servers.items():
+        what = server_match(configuration, server)
+        yield _side_rule(view, SERVER_PRIORITY, what, Kind.STATE_SERVER, side)
+    for pair, side in steering.pairs.items():
+        yield _side_rule(view, PAIR_PRIORITY, pair_match(configuration, pair), Kind.STATE_PAIR, side)
+
+
+def _side_rule(view: SwitchView, priority: int, what: tuple, kind: Kind, side: Side) -> Rule:
+    if view.switch.nicira_extensions:  # reached by resubmit, so that a learned rule can do the same
+        write = SetBits("metadata", bits.SIDE_BIT, 1, int(side is Side.SPARE))
+        return Rule("state", priority, what, kind, (write,))
+    return Rule("state", priority, what, kind, metadata=(bits.side_bits(side), bits.SIDE_MASK), goto="steer")
+
+
+LEARN_SPARE = Learn(
+    "state",
+    PAIR_PRIORITY,
+    Kind.LEARNED_STATE,
+    (
+        LearnMatchField("metadata", "metadata", bits.PAIR_BITS),
+        LearnLoadValue(1, "metadata", bits.SIDE_BIT, 1),
+    ),
+)
+"""The takeover that a switch does by itself: this packet's pair is on its spare from now on."""
+
+
+def _bounce_rules(configuration: Configuration, steering: Steering, view: SwitchView) -> Iterator[Rule]:
+    here = {t.pair.server for t, _ in view.terminators if t.side is Side.ACTIVE}
+    for server in configuration.server_pairs:
+        if server in here:
+            what = server_match(configuration, server)
+            yield _bounce_rule(view, SERVER_PRIORITY, what, server not in steering.learning_stopped)
+    attached = {t.pair for t, _ in view.terminators if t.side is Side.ACTIVE}
+    for pair in steering.learning_stopped:
+        if isinstance(pair, PairId) and pair in attached:
+            yield _bounce_rule(view, PAIR_PRIORITY, pair_match(configuration, pair), False)
+
+
+def _bounce_rule(view: SwitchView, priority: int, what: tuple, may_move: bool) -> Rule:
+    if not view.switch.nicira_extensions:
+        kind = Kind.PUNT_BOUNCE if may_move else Kind.DROP_REFUSED_BOUNCE
+        return Rule("bounce", priority, what, kind, (ToController(),))
+    tell = Clone((Resubmit("copy"),))
+    if not may_move:
+        return Rule("bounce", priority, what, Kind.DROP_REFUSED_BOUNCE, (tell,))
+    return Rule("bounce", priority, what, Kind.FORWARD, (LEARN_SPARE, tell, TO_SIDE), goto="steer")
+
+
+def _copy_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:
+    """A metered copy of a terminator's bounces: one is enough to decide."""
+    if not view.switch.nicira_extensions:
+        return
+    for terminator, _ in view.terminators:
+        if terminator.side is Side.ACTIVE:
+            what = pair_match(configuration, terminator.pair)
+            meter = view.meters.copy(terminator)
+            yield Rule("copy", 100, what, Kind.PUNT_BOUNCE_COPY, (ToController(),), meter=meter)
+
+
+# --- assign and steer ------------------------------------------------------------------------------------------------
+
+
+def _from(origin: Origin) -> tuple[int, int]:
+    return origin.bits, bits.ORIGIN_MASK
+
+
+def _assign_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:
+    policy, service = configuration.policy, configuration.service
+    for users in configuration.users:
+        family = family_of(users.prefix)
+        what = match(
+            metadata=_from(Origin.USER), **family.fields(src=users.prefix, dst=service.address(family.version))
+        )
+        yield _assign(configuration, view, 200 + users.prefix.prefixlen, what, users.pair)
+        to_user = family.fields(dst=users.prefix)
+        yield Rule("assign", 110, match(metadata=_from(Origin.TERMINATOR), **to_user), Kind.FORWARD, goto="route")
+        if policy.users_may_talk:
+            what = match(metadata=_from(Origin.USER), **to_user)
+            yield Rule("assign", 110, what, Kind.FORWARD, _may_turn_back(view), goto="route")
+    for terminator in configuration.terminators:
+        if terminator.side is Side.ACTIVE:
+            here = family_of(terminator.address).fields(dst=terminator.address)
+            what = match(metadata=_from(Origin.TRUNK), **here)
+            yield _assign(configuration, view, 100, what, terminator.pair, *_may_turn_back(view))
+    yield Rule("assign", 50, match(metadata=_from(Origin.TRUNK)), Kind.FORWARD, goto="route")
+    yield Rule("assign", 0, (), Kind.DROP_NOT_FOR_SERVICE)
+
+
+def _may_turn_back(view: SwitchView) -> tuple[Action, ...]:
+    """Let the packet leave by the port that it came in by, which is otherwise forbidden (OpenFlow 1.3 section 4.5).
+
+    A request for an active terminator whose spare lies behind the same link, a user who calls a neighbour.
+    """
+    return (SetBits("in_port", 0, 32, 0),) if view.switch.nicira_extensions else ()
+
+
+def _assign(
+    configuration: Configuration, view: SwitchView, priority: int, what: tuple, pair: PairId, *before: Action
+) -> Rule:
+    value = bits.pair_bits(configuration.server_pairs[pair.server].number, pair.k)
+    if view.switch.nicira_extensions:
+        ask = (*before, SetField("metadata", value), Resubmit("state"))
+        return Rule("assign", priority, what, Kind.FORWARD, ask, goto="steer")
+    return Rule("assign", priority, what, Kind.FORWARD, metadata=(value, bits.STEER_MASK), goto="state")
+
+
+def _steer_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:
+    for terminator in configuration.terminators:
+        family = family_of(terminator.address)
+        number = configuration.server_pairs[terminator.pair.server].number
+        value = bits.pair_bits(number, terminator.pair.k) | bits.side_bits(terminator.side)
+        what = match(eth_type=family.eth_type, metadata=(value, bits.STEER_MASK))
+        yield Rule(
+            "steer", 100, what, Kind.FORWARD, (SetField(family.dst, str(terminator.address)),), goto="route"
+        )
+    yield Rule("steer", 0, (), Kind.DROP_UNKNOWN_DESTINATION)
+
+
+# --- route -----------------------------------------------------------------------------------------------------------
+
+
+def _deliver(terminator: Terminator, port: int) -> tuple[Action, ...]:
+    return SetField("eth_src", GATEWAY_MAC), SetField("eth_dst", terminator.mac), Output(port)
+
+
+def _route_rules(configuration: Configuration, paths: Paths, view: SwitchView) -> Iterator[Rule]:
+    numbers = group_numbers(view)
+    attached = dict(view.terminators)
+    for terminator in configuration.terminators:
+        what = match(**family_of(terminator.address).fields(dst=terminator.address))
+        if terminator not in attached:
+            yield from _remote(configuration, paths, view, 400, what, terminator.port.switch)
+        elif terminator.side is Side.ACTIVE:
+            yield Rule("route", 400, what, Kind.FORWARD, (ToGroup(numbers[terminator.pair]),))
+        else:
+            yield Rule("route", 400, what, Kind.FORWARD, _deliver(terminator, attached[terminator]))
+    for users in configuration.users:
+        there = users.ports[0].switch
+        what = match(**family_of(users.prefix).fields(dst=users.prefix))
+        priority = 200 + users.prefix.prefixlen
+        if there == view.switch.name:
+            yield Rule("route", priority, what, Kind.DROP_UNKNOWN_DESTINATION)
+        else:
+            yield from _remote(configuration, paths, view, priority, what, there)
+    yield Rule("route", 0, (), Kind.DROP_UNKNOWN_DESTINATION)
+
+
+def _remote(
+    configuration: Configuration, paths: Paths, view: SwitchView, priority: int, what: tuple, there: str
+) -> Iterator[Rule]:
+    if paths.towards(view.switch.name, there):
+        number = configuration.switches[there].number
+        yield Rule("route", priority, what, Kind.FORWARD, (ToGroup(number),))
+
+
+def group_numbers(view: SwitchView) -> dict[PairId, int]:
+    """A number for each active terminator's group: a hash of the pair, so that other pairs may come and go."""
+    numbers: dict[PairId, int] = {}
+    taken: set[int] = set()
+    for terminator, _ in view.terminators:
+        if terminator.side is not Side.ACTIVE:
+            continue
+        digest = hashlib.blake2b(str(terminator.pair).encode(), digest_size=4).digest()
+        number = 0x40000000 | int.from_bytes(digest, "big") & 0x3FFFFFFF
+        while number in taken:
+            number = 0x40000000 | (number + 1) & 0x3FFFFFFF
+        taken.add(number)
+        numbers[terminator.pair] = number
+    return numbers
+
+
+def _groups(configuration: Configuration, paths: Paths, view: SwitchView) -> Iterator[Group]:
+    for there in configuration.switches.values():
+        ways = paths.towards(view.switch.name, there.name)
+        if ways:
+            yield Group(there.number, tuple(_over(view, way) for way in ways))
+    numbers = group_numbers(view)
+    for terminator, port in view.terminators:
+        if terminator.side is Side.ACTIVE:
+            spare = configuration.terminator_of[terminator.pair, Side.SPARE]
+            own = Bucket(port, _deliver(terminator, port))
+            yield Group(numbers[terminator.pair], (own, *_to_spare(paths, view, spare)))
+
+
+def _over(view: SwitchView, way: PortRef, *before: Action) -> Bucket:
+    port = view.number(way)
+    return Bucket(port, (*before, DecTtl(), Output(port)))
+
+
+def _to_spare(paths: Paths, view: SwitchView, spare: Terminator) -> Iterator[Bucket]:
+    """Port-down in the switch: rewrite to the spare's address and send towards it."""
+    family = family_of(spare.address)
+    rewrite = SetField(family.dst, str(spare.address))
+    if spare.port.switch == view.switch.name:
+        port = view.number(spare.port)
+        yield Bucket(port, (rewrite, *_deliver(spare, port)))
+        return
+    for way in paths.towards(view.switch.name, spare.port.switch):
+        yield _over(view, way, rewrite)

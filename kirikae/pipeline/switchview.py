@@ -1,0 +1,100 @@
+"""One switch's view of the network: what is attached to it, with port names turned into numbers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netaddr import IPNetwork
+
+from kirikae.configuration.model import Configuration, Switch, Terminator, UserNetwork
+from kirikae.identity import PairId, PortRef, Side
+from kirikae.pipeline.rules import Meter
+
+
+class UnknownPort(Exception):
+    """The configuration names a port that the switch does not have."""
+
+
+class Meters:
+    """Hands out meter numbers and remembers their rates: two per active terminator, three per switch."""
+
+    HOSTS, NEIGHBOURS, PER_TERMINATOR = 1, 2, 16
+
+    def __init__(self, terminators: tuple[tuple[Terminator, int], ...], bounce_per_s: int, copy_per_s: int) -> None:
+        self._first = {t: self.PER_TERMINATOR + 2 * i for i, (t, _) in enumerate(terminators) if t.side is Side.ACTIVE}
+        self._bounce_per_s, self._copy_per_s = bounce_per_s, copy_per_s
+        self._used: dict[int, Meter] = {}
+
+    def _use(self, number: int, packets_per_s: int) -> int:
+        self._used[number] = Meter(number, packets_per_s)
+        return number
+
+    def bounce(self, terminator: Terminator) -> int:
+        return self._use(self._first[terminator], self._bounce_per_s)
+
+    def copy(self, terminator: Terminator) -> int:
+        return self._use(self._first[terminator] + 1, self._copy_per_s)
+
+    def hosts(self) -> int:
+        return self._use(self.HOSTS, 100)
+
+    def neighbours(self) -> int:
+        return self._use(self.NEIGHBOURS, 100)
+
+    @property
+    def used(self) -> tuple[Meter, ...]:
+        return tuple(self._used.values())
+
+
+@dataclass(frozen=True)
+class SwitchView:
+    switch: Switch
+    terminators: tuple[tuple[Terminator, int], ...]
+    """Terminators attached here, with their port numbers."""
+    users: tuple[tuple[UserNetwork, int], ...]
+    """User networks attached here, one entry per port."""
+    trunks: tuple[int, ...]
+    """Ports to other access switches."""
+    numbers: Mapping[int | str, int]
+    """Port name or number as configured -> OpenFlow port number."""
+    prefixes_of: Mapping[PairId, tuple[IPNetwork, ...]]
+    """The user prefixes that each pair manages, of all switches."""
+    meters: Meters
+
+    def number(self, port: PortRef) -> int:
+        """The OpenFlow number of one of this switch's ports. Raises UnknownPort."""
+        return _number(self.switch, self.numbers, port)
+
+
+def _number(switch: Switch, numbers: Mapping[int | str, int], port: PortRef) -> int:
+    if isinstance(port.port, int):
+        return port.port
+    try:
+        return numbers[port.port]
+    except KeyError:
+        have = ", ".join(str(name) for name in numbers) or "none"
+        raise UnknownPort(f"switch {switch.name} has no port named {port.port!r}; it has: {have}") from None
+
+
+def look_from(configuration: Configuration, switch: Switch, numbers: Mapping[int | str, int]) -> SwitchView:
+    """The view from a switch whose ports have these names and numbers. Raises UnknownPort."""
+
+    def number(port: PortRef) -> int:
+        return _number(switch, numbers, port)
+
+    terminators = tuple((t, number(t.port)) for t in configuration.terminators if t.port.switch == switch.name)
+    prefixes: dict[PairId, list[IPNetwork]] = defaultdict(list)
+    for users in configuration.users:
+        prefixes[users.pair].append(users.prefix)
+    policy = configuration.policy
+    return SwitchView(
+        switch,
+        terminators,
+        tuple((u, number(port)) for u in configuration.users for port in u.ports if port.switch == switch.name),
+        tuple(number(end) for link in configuration.links for end in (link.a, link.b) if end.switch == switch.name),
+        numbers,
+        {pair: tuple(networks) for pair, networks in prefixes.items()},
+        Meters(terminators, policy.bounce_limit_per_s, policy.copy_limit_per_s),
+    )

@@ -1,0 +1,119 @@
+"""The access control device's controller (JP5545888B2, access control device 70): a thin shell around kirikae.
+
+    KIRIKAE_CONFIG=examples/figure1.yaml ryu-manager ryu_apps.access_control
+
+Switch events come in, are turned into events of the state machine, and its commands go out. What takes time (files,
+many rules) happens in green threads beside the handlers. KIRIKAE_STATE_DIR and KIRIKAE_EVENTS override where the state
+and the journal are kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+
+from ryu import cfg
+from ryu.app.wsgi import WSGIApplication
+from ryu.base import app_manager
+from ryu.controller import ofp_event
+from ryu.controller.handler import CONFIG_DISPATCHER, DEAD_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
+from ryu.ofproto import ofproto_v1_3 as ofp
+
+from kirikae.configuration.loader import load
+from kirikae.configuration.problems import ConfigurationError
+from ryu_apps.device import Device, listen_as_configured
+from ryu_apps.northbound import Northbound
+
+LOG = logging.getLogger("kirikae")
+
+
+def shim(handler: Callable) -> Callable:
+    """A handler that fails loudly: Ryu would log an exception and go on with half a decision."""
+
+    @functools.wraps(handler)
+    def guarded(self: AccessControl, event: object) -> None:
+        try:
+            handler(self, event)
+        except Exception:
+            LOG.critical("a handler failed; the switches carry on by themselves until the restart", exc_info=True)
+            os._exit(70)  # EX_SOFTWARE; a supervisor starts us again and what the switches hold is adopted
+
+    return guarded
+
+
+class AccessControl(app_manager.RyuApp):
+    """Handlers only: each hands its event to the device."""
+
+    OFP_VERSIONS = [ofp.OFP_VERSION]
+    _CONTEXTS = {"wsgi": WSGIApplication}
+
+    def __init__(self, *args: object, wsgi: WSGIApplication, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        configuration = _configuration()
+        for option, value in listen_as_configured(configuration).items():
+            cfg.CONF.set_default(option, value)  # an option on the command line still wins
+        self.device = Device(configuration, os.environ.get("KIRIKAE_STATE_DIR"), os.environ.get("KIRIKAE_EVENTS"))
+        wsgi.register(Northbound, {"device": self.device})
+
+    def start(self) -> None:
+        super().start()
+        self.device.start()
+
+    def stop(self) -> None:
+        self.device.stop()
+        super().stop()
+
+    @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
+    @shim
+    def state_changed(self, event: object) -> None:
+        if event.state == MAIN_DISPATCHER:
+            self.device.switch_connected(event.datapath)
+        else:
+            self.device.switch_disconnected(event.datapath)
+
+    @set_ev_cls(ofp_event.EventOFPPortStatus, MAIN_DISPATCHER)
+    @shim
+    def port_status(self, event: object) -> None:
+        message = event.msg
+        self.device.port_changed(message.datapath, message.desc, message.reason == ofp.OFPPR_DELETE)
+
+    @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
+    @shim
+    def packet_in(self, event: object) -> None:
+        self.device.packet_arrived(event.msg)
+
+    @set_ev_cls(ofp_event.EventOFPBarrierReply, MAIN_DISPATCHER)
+    @shim
+    def barrier_reply(self, event: object) -> None:
+        self.device.barrier_replied(event.msg)
+
+    @set_ev_cls(
+        [
+            ofp_event.EventOFPPortDescStatsReply,
+            ofp_event.EventOFPFlowStatsReply,
+            ofp_event.EventOFPGroupDescStatsReply,
+            ofp_event.EventOFPMeterConfigStatsReply,
+            ofp_event.EventOFPAggregateStatsReply,
+        ],
+        MAIN_DISPATCHER,
+    )
+    @shim
+    def multipart_reply(self, event: object) -> None:
+        self.device.multipart_replied(event.msg)
+
+    @set_ev_cls(ofp_event.EventOFPErrorMsg, [CONFIG_DISPATCHER, MAIN_DISPATCHER])
+    @shim
+    def error(self, event: object) -> None:
+        self.device.switch_refused(event.msg)
+
+
+def _configuration() -> object:
+    path = os.environ.get("KIRIKAE_CONFIG")
+    if not path:
+        raise SystemExit("KIRIKAE_CONFIG is not set: KIRIKAE_CONFIG=examples/figure1.yaml ryu-manager ...")
+    try:
+        return load(path)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None

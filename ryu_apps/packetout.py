@@ -1,0 +1,84 @@
+"""Packets that the controller sends: requests routed again, and the answers of a switch without Nicira extensions."""
+
+from __future__ import annotations
+
+from ryu.lib.packet import arp, ethernet, icmpv6, ipv6
+from ryu.lib.packet import packet as ryu_packet
+from ryu.ofproto import ofproto_v1_3 as ofp
+from ryu.ofproto import ofproto_v1_3_parser as parser
+
+from kirikae.configuration.model import Configuration, Service, Terminator
+from kirikae.pipeline.family import ETH_ARP, IPV4, IPV6, family_of
+from kirikae.pipeline.guard import known_host_rules
+from kirikae.pipeline.rules import Rule, SetField
+from kirikae.pipeline.switchview import SwitchView
+from kirikae.punted import MalformedPacket, ip_packet
+from kirikae.wire import GATEWAY_MAC
+from ryu_apps.openflow import actions_of
+
+
+def _mac_bytes(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
+
+
+def _send(datapath: object, data: bytes, actions: list) -> object:
+    return parser.OFPPacketOut(datapath, ofp.OFP_NO_BUFFER, ofp.OFPP_CONTROLLER, actions, data)
+
+
+def to_terminator(datapath: object, request: bytes, terminator: Terminator) -> object:
+    """Put a request into the pipeline, addressed to a terminator (OFPP_TABLE, OpenFlow 1.3 section 4.5)."""
+    family = family_of(terminator.address)
+    frame = _mac_bytes(GATEWAY_MAC) * 2 + family.eth_type.to_bytes(2, "big") + request
+    readdress = actions_of((SetField(family.dst, str(terminator.address)),))
+    return _send(datapath, frame, [*readdress, parser.OFPActionOutput(ofp.OFPP_TABLE)])
+
+
+def neighbour_answer(datapath: object, message: object, service: Service) -> object:
+    """The answer to an ARP request or neighbour solicitation for the gateway or the service address."""
+    ours = {str(address) for address in (*service.gateways, *service.addresses)}
+    try:
+        answer = _neighbour_answer(message.data, ours)
+    except Exception as error:  # Ryu's packet library raises whatever its struct and assert raise
+        raise MalformedPacket(f"neighbour question: {error!r}") from None
+    answer.serialize()
+    return _send(datapath, bytes(answer.data), [parser.OFPActionOutput(message.match["in_port"])])
+
+
+def _neighbour_answer(data: bytes, ours: set[str]) -> ryu_packet.Packet:
+    asked = ryu_packet.Packet(data)
+    frame = asked.get_protocol(ethernet.ethernet)
+    answer = ryu_packet.Packet()
+    question = asked.get_protocol(arp.arp)
+    if question is not None and question.opcode == arp.ARP_REQUEST and question.dst_ip in ours:
+        answer.add_protocol(ethernet.ethernet(frame.src, GATEWAY_MAC, ETH_ARP))
+        answer.add_protocol(
+            arp.arp_ip(arp.ARP_REPLY, GATEWAY_MAC, question.dst_ip, question.src_mac, question.src_ip)
+        )
+        return answer
+    header, solicitation = asked.get_protocol(ipv6.ipv6), asked.get_protocol(icmpv6.icmpv6)
+    target = solicitation.data.dst
+    if target not in ours:
+        raise ValueError(f"{target} is not ours to answer for")
+    answer.add_protocol(ethernet.ethernet(frame.src, GATEWAY_MAC, IPV6.eth_type))
+    answer.add_protocol(ipv6.ipv6(src=target, dst=header.src, nxt=IPV6.icmp_protocol, hop_limit=255))
+    option = icmpv6.nd_option_tla(hw_src=GATEWAY_MAC)
+    # Router, solicited, override (RFC 4861 section 4.4): Ryu keeps the three flags in the top bits of one octet.
+    advertisement = icmpv6.nd_neighbor(res=7, dst=target, option=option)
+    answer.add_protocol(icmpv6.icmpv6(type_=icmpv6.ND_NEIGHBOR_ADVERT, data=advertisement))
+    return answer
+
+
+def known_host(configuration: Configuration, view: SwitchView, message: object) -> tuple[Rule, ...]:
+    """Rules for the user terminal that sent this packet, if it may be where it is."""
+    packet = ip_packet(message.data)
+    family = IPV4 if packet[0] >> 4 == 4 else IPV6
+    size = family.bits // 8
+    start = 12 if family is IPV4 else 8
+    source = int.from_bytes(packet[start : start + size], "big")
+    port = message.match["in_port"]
+    for users, where in view.users:
+        if where == port and users.prefix.version == family.version and users.prefix.first <= source <= users.prefix.last:
+            address = str(users.prefix.ip.__class__(source, family.version))
+            mac = ":".join(f"{octet:02x}" for octet in message.data[6:12])
+            return known_host_rules(family, address, mac, port, configuration.policy.host_idle_s)
+    raise MalformedPacket(f"no user of port {port} has this source")

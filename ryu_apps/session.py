@@ -1,0 +1,195 @@
+"""One connected switch: what it holds, what was sent to it, how long it took.
+
+Every switch has a queue and a green thread of its own, so that a slow or stalled one delays no other.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ryu.lib import hub
+from ryu.ofproto import ofproto_v1_3 as ofp
+from ryu.ofproto import ofproto_v1_3_parser as parser
+
+from kirikae.configuration.model import Switch
+from kirikae.pipeline.differ import Changes, Held
+from kirikae.pipeline.program import Program
+from kirikae.pipeline.rules import Kind, kind_cookie
+from ryu_apps import openflow
+
+LOG = logging.getLogger("kirikae.session")
+KIND_MASK = 0xFFFF << 48
+YIELD_EVERY = 50  # messages built between two chances for the other green threads: some 3 ms
+
+
+@dataclass
+class Batch:
+    """Changes that were sent together and the barrier that follows them."""
+
+    decision: int | None
+    decided_at: float
+    flow_mods: int
+    done: Callable[[Session, Batch, float], None]
+
+
+@dataclass
+class Session:
+    """A switch from its handshake to its disconnection."""
+
+    datapath: object
+    switch: Switch
+    ports: dict[int | str, int] = field(default_factory=dict)
+    """Name -> number of every port."""
+    down: set[int] = field(default_factory=set)
+    """Numbers of the ports without a link."""
+    program: Program | None = None
+    """What the switch holds once everything that was sent has arrived; None until it has been read."""
+    ready: bool = False
+    flow_mods_sent: int = 0
+
+    def __post_init__(self) -> None:
+        self._queue = hub.Queue()
+        self._waiting: dict[int, Batch] = {}
+        self._collected: dict[int, list] = defaultdict(list)
+        self._asked: dict[int, Callable[[list], None]] = {}
+        self._errors = itertools.count()
+        self.thread = None
+
+    def __repr__(self) -> str:
+        state = "ready" if self.ready else "reading"
+        return f"<Session {self.switch.name} {state} queued={self._queue.qsize()} barriers={len(self._waiting)}>"
+
+    def start(self) -> None:
+        self.thread = hub.spawn(self._send_loop)
+
+    def stop(self) -> None:
+        if self.thread is not None:
+            hub.kill(self.thread)
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    def send(self, *messages: object) -> None:
+        """Queue messages; they go out in order."""
+        self._queue.put(iter(messages))
+
+    def apply(self, changes: Changes, batch: Batch) -> None:
+        """Queue changes and a barrier; `batch.done` is called with the seconds from the decision to its reply."""
+        self._queue.put(self._messages(changes, batch))
+        self.flow_mods_sent += changes.flow_mods
+
+    def _messages(self, changes: Changes, batch: Batch) -> Iterator[object]:
+        datapath = self.datapath
+        for how, meter in changes.meters:
+            yield openflow.change_meter(datapath, how, meter)
+        for how, group in changes.groups:
+            yield openflow.change_group(datapath, how, group)
+        if (changes.meters or changes.groups) and changes.rules:
+            yield parser.OFPBarrierRequest(datapath)
+        for rule in changes.rules:
+            yield openflow.add_rule(datapath, rule)
+        if changes.superfluous and changes.rules:
+            yield parser.OFPBarrierRequest(datapath)
+        for held in changes.superfluous:
+            yield openflow.delete_held(datapath, held)
+        for rule in changes.removed:
+            yield openflow.delete_rule(datapath, rule)
+        for what in changes.forgotten:
+            yield openflow.forget(datapath, what)
+        for number in changes.superfluous_groups:
+            yield openflow.delete_group(datapath, number)
+        for number in changes.superfluous_meters:
+            yield openflow.delete_meter(datapath, number)
+        barrier = parser.OFPBarrierRequest(datapath)
+        datapath.set_xid(barrier)
+        self._waiting[barrier.xid] = batch
+        yield barrier
+
+    def _send_loop(self) -> None:
+        sent = 0
+        while True:
+            for message in self._queue.get():
+                if not self.datapath.send_msg(message):
+                    LOG.warning("switch %s: the connection is closing, %s was not sent", self.switch.name, message)
+                    return
+                sent += 1
+                if sent % YIELD_EVERY == 0:
+                    hub.sleep(0)
+
+    def barrier_replied(self, xid: int) -> None:
+        batch = self._waiting.pop(xid, None)
+        if batch is not None:
+            batch.done(self, batch, time.time() - batch.decided_at)
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def ask(self, request: object, answered: Callable[[list], None]) -> None:
+        """Send a multipart request; `answered` gets the body of the whole answer."""
+        self.datapath.set_xid(request)
+        self._asked[request.xid] = answered
+        self.send(request)
+
+    def multipart_replied(self, message: object) -> None:
+        answered = self._asked.get(message.xid)
+        if answered is None:
+            return
+        body = message.body if isinstance(message.body, list) else [message.body]
+        self._collected[message.xid].extend(body)
+        if not message.flags & ofp.OFPMPF_REPLY_MORE:
+            del self._asked[message.xid]
+            answered(self._collected.pop(message.xid))
+
+    def read_everything(self, done: Callable[[Held], None]) -> None:
+        """Ask for ports, rules, groups and meters; `done` gets what the switch holds."""
+        datapath, found = self.datapath, {}
+
+        def part(name: str) -> Callable[[list], None]:
+            def arrived(body: list) -> None:
+                found[name] = body
+                if len(found) == 4:
+                    done(self._held(found))
+
+            return arrived
+
+        self.ask(parser.OFPPortDescStatsRequest(datapath), part("ports"))
+        self.ask(parser.OFPMeterConfigStatsRequest(datapath), part("meters"))
+        self.ask(parser.OFPGroupDescStatsRequest(datapath), part("groups"))
+        self.ask(parser.OFPFlowStatsRequest(datapath), part("rules"))
+
+    def _held(self, found: dict[str, list]) -> Held:
+        for port in found["ports"]:
+            self.port_seen(port)
+        return Held(
+            tuple(report.held for report in found["rules"]),
+            dict(openflow.reported_group(stats) for stats in found["groups"]),
+            dict(openflow.reported_meter(stats) for stats in found["meters"]),
+        )
+
+    def count(self, kind: Kind, answered: Callable[[int], None]) -> None:
+        """How many packets the rules of one kind have seen (OFPMP_AGGREGATE)."""
+        request = parser.OFPAggregateStatsRequest(
+            self.datapath,
+            0,
+            ofp.OFPTT_ALL,
+            ofp.OFPP_ANY,
+            ofp.OFPG_ANY,
+            kind_cookie(kind),
+            KIND_MASK,
+            parser.OFPMatch(),
+        )
+        self.ask(request, lambda body: answered(body[0].packet_count))
+
+    # --- ports -------------------------------------------------------------------------------------------------------
+
+    def port_seen(self, port: object, deleted: bool = False) -> bool:
+        """Note a port's description; True when its liveness changed."""
+        name = port.name.decode(errors="replace") if isinstance(port.name, bytes) else port.name
+        self.ports[name] = port.port_no
+        was_down = port.port_no in self.down
+        is_down = deleted or bool(port.state & ofp.OFPPS_LINK_DOWN or port.config & ofp.OFPPC_PORT_DOWN)
+        (self.down.add if is_down else self.down.discard)(port.port_no)
+        return is_down != was_down

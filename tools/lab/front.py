@@ -1,0 +1,93 @@
+"""Everything of a terminator that faces the users: packets on the access interface, and TCP connections."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable
+
+from tools.lab.access import AccessSide, PlainAccessSide, UserRequest, receive_all
+from tools.lab.connections import Connections
+from tools.lab.loop import Loop
+from tools.lab.options import Options
+
+Work = tuple[UserRequest, bytes]
+"""A request and its text."""
+
+
+class Front:
+    """Hands what users ask to `take`; steps back while the server is unreachable."""
+
+    def __init__(self, loop: Loop, options: Options, take: Callable[[Iterable[Work]], None]) -> None:
+        self._loop = loop
+        self._take = take
+        self._access = self._open_plain(options) if options.plain else self._open_access(options)
+        self._connections = None if options.udp_only else self._open_connections(options)
+
+    def counters(self) -> dict[str, int]:
+        return {
+            "bounced": self._access.bounced,
+            "send_errors": self._access.send_errors,
+            "connections_reset": self._connections.reset if self._connections else 0,
+        }
+
+    def server_lost(self) -> None:
+        """From now on new requests must not be answered by anyone here.
+
+        The order matters: the kernel ignores SYNs first, then they are ours, so none is answered twice. One that falls
+        between the two (some microseconds) is lost, and the user's TCP sends it again.
+        """
+        if self._connections:
+            self._connections.ignore_new()
+            for connection in self._connections.open_connections():
+                self._loop.forget(connection)
+                self._connections.reset_connection(connection)
+        if isinstance(self._access, AccessSide):
+            self._access.silence_kernel()
+        else:
+            for sock in self._access.close():
+                self._loop.forget(sock)
+                sock.close()
+
+    def server_back(self) -> None:
+        if isinstance(self._access, AccessSide):
+            self._access.leave_to_kernel()
+        else:
+            self._watch_plain(self._access)
+        if self._connections:
+            self._connections.welcome_new()
+
+    def _open_access(self, options: Options) -> AccessSide | PlainAccessSide:
+        access = AccessSide(options.interface, options.addresses, options.port)
+        if options.promiscuous:
+            receive_all(access.requests_socket)
+        self._loop.watch(access.requests_socket, lambda: self._take(access.receive()))
+        self._loop.watch(access.syns_socket, access.bounce_syns)
+        return access
+
+    def _open_plain(self, options: Options) -> AccessSide | PlainAccessSide:
+        access = PlainAccessSide(options.addresses, options.port)
+        self._watch_plain(access)
+        return access
+
+    def _watch_plain(self, access: PlainAccessSide) -> None:
+        for sock in access.open():
+            self._loop.watch(sock, lambda: self._take(access.receive()))
+
+    def _open_connections(self, options: Options) -> Connections:
+        connections = Connections(options.addresses, options.port)
+        for k, listener in connections.listeners.items():
+            self._loop.watch(listener, lambda k=k: self._accept(connections, k))  # type: ignore[misc]
+        return connections
+
+    def _accept(self, connections: Connections, k: int) -> None:
+        connection = connections.accept(k)
+        if connection is not None:
+            self._loop.watch(connection, lambda: self._receive(connections, connection, k))
+
+    def _receive(self, connections: Connections, connection: socket.socket, k: int) -> None:
+        work = connections.receive(connection, k)
+        if work is None:
+            self._loop.forget(connection)
+            connections.close(connection)
+        else:
+            self._take(work)

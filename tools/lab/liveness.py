@@ -1,0 +1,54 @@
+"""Does the server of a terminator answer? Pure: time comes in as `now` (seconds, any steady clock).
+
+The terminator probes its server at a steady pace. The server is unreachable after a refusal (an ICMP error), or once so
+many probes in a row stayed without any answer. It is reachable again when it answers a probe that was sent after that.
+"""
+
+from __future__ import annotations
+
+
+class Liveness:
+    """What a terminator knows about its server."""
+
+    def __init__(self, now: float, interval_s: float = 0.1, missed_limit: int = 3) -> None:
+        self.reachable = True
+        """Until something says otherwise: the first probe or request tells."""
+        self.probe_due = now
+        """When to send the next probe."""
+        self._interval_s = interval_s
+        self._missed_limit = missed_limit
+        self._sent = 0
+        self._missed = 0
+        self._last_before_failure = 0
+
+    def __repr__(self) -> str:
+        return f"<Liveness reachable={self.reachable} missed={self._missed} probes={self._sent}>"
+
+    def next_probe(self, now: float) -> int | None:
+        """The number of the probe to send now; None when none is due, or when the server just became unreachable."""
+        if now < self.probe_due:
+            return None
+        self.probe_due = max(self.probe_due + self._interval_s, now)
+        if self.reachable and self._missed >= self._missed_limit:
+            self.fail()
+            return None
+        self._sent += 1
+        self._missed += 1
+        return self._sent
+
+    def heard(self) -> None:
+        """The server answered a request."""
+        if self.reachable:
+            self._missed = 0
+
+    def answered(self, probe: int) -> None:
+        """The server answered this probe. Answers to probes from before the failure prove nothing."""
+        if probe > self._last_before_failure:
+            self.reachable = True
+            self._missed = 0
+
+    def fail(self) -> None:
+        """The server refused, or is given up."""
+        if self.reachable:
+            self.reachable = False
+            self._last_before_failure = self._sent

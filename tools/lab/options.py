@@ -1,0 +1,89 @@
+"""What a terminator of the lab is told to do: values, and their command line."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+from dataclasses import dataclass, fields
+
+from tools.lab import protocol
+
+
+@dataclass(frozen=True)
+class Options:
+    server: str
+    """The server's base address; terminators are at base + k."""
+    offsets: tuple[int, ...]
+    side: str
+    """`active` or `spare`."""
+    interface: str
+    """The access interface."""
+    port: int = protocol.PORT
+    timeout_s: float = 0.2
+    """How long the server may take; after that an active terminator bounces."""
+    probe_every_s: float = 0.1
+    missed_limit: int = 3
+    """So many probes in a row without an answer: the server is unreachable."""
+    hold_s: float = 5.0
+    """How long a spare terminator keeps a request."""
+    hold_limit: int = 20_000
+    """How many requests a spare terminator keeps at most."""
+    plain: bool = False
+    """A terminator without our software: while its server is unreachable its kernel sends ICMP."""
+    answer_itself: bool = False
+    """Answer without a server, for benches of the network alone."""
+    udp_only: bool = False
+    promiscuous: bool = False
+    """Take frames for any MAC: the terminators of this host have their own MACs."""
+
+    @property
+    def addresses(self) -> dict[str, int]:
+        """Offsets by terminator address."""
+        base = ipaddress.ip_address(self.server)
+        return {str(base + k): k for k in self.offsets}
+
+    @property
+    def bounces(self) -> bool:
+        """The spare terminator never bounces."""
+        return self.side == "active"
+
+    @property
+    def expiry_s(self) -> float:
+        """How long a request may wait for its answer."""
+        return self.timeout_s if self.bounces else self.hold_s
+
+
+def parse_offsets(text: str) -> tuple[int, ...]:
+    """Read `1`, `1,2,5` or `1-1000`. Raises ValueError."""
+    offsets: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        offsets.extend(range(int(first), int(last if dash else first) + 1))
+    if not offsets or min(offsets) < 1:
+        raise ValueError(f"{text!r}: offsets are numbers from 1, for example 1,2,5 or 1-1000")
+    return tuple(offsets)
+
+
+def parse_options(arguments: list[str] | None = None) -> Options:
+    parser = argparse.ArgumentParser(prog="tools.lab.terminator", description="A terminator of the lab.")
+    parser.add_argument("--server", required=True, help="base address of its server; the terminator is at base + k")
+    parser.add_argument("--offsets", required=True, type=parse_offsets, help="k, or several: 1,2,5 or 1-1000")
+    parser.add_argument("--side", required=True, choices=["active", "spare"])
+    parser.add_argument("--interface", required=True, help="the access interface")
+    parser.add_argument("--port", type=int, default=Options.port)
+    parser.add_argument("--timeout-s", type=float, default=Options.timeout_s, help="how long the server may take")
+    parser.add_argument("--probe-every-s", type=float, default=Options.probe_every_s)
+    parser.add_argument("--missed-limit", type=int, default=Options.missed_limit)
+    parser.add_argument(
+        "--hold-s", type=float, default=Options.hold_s, help="how long a spare terminator keeps a request"
+    )
+    parser.add_argument("--hold-limit", type=int, default=Options.hold_limit)
+    for flag, meaning in (
+        ("--plain", "no bounce: while the server is unreachable the kernel sends ICMP"),
+        ("--answer-itself", "answer without a server"),
+        ("--udp-only", "no TCP"),
+        ("--promiscuous", "take frames for any MAC"),
+    ):
+        parser.add_argument(flag, action="store_true", help=meaning)
+    values = vars(parser.parse_args(arguments))
+    return Options(**{field.name: values[field.name] for field in fields(Options)})

@@ -1,0 +1,143 @@
+"""Original IP packets as a terminator sees them: the few header fields it needs, and the kernel filters that pick them.
+
+IPv4 (RFC 791 section 3.1), IPv6 (RFC 8200 section 3), UDP (RFC 768), TCP (RFC 9293 section 3.1). Fragments and IPv6
+extension headers are not requests of the lab: its requests are one short packet each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+from typing import NamedTuple
+
+SO_ATTACH_FILTER = 26  # asm-generic/socket.h
+SO_DETACH_FILTER = 27
+
+# Classic BPF instructions (linux/bpf_common.h); offsets count from the IP header on a SOCK_DGRAM packet socket.
+_LD_BYTE, _LD_HALF, _LD_HALF_X = 0x30, 0x28, 0x48
+_LDX_IHL, _LD_BYTE_X = 0xB1, 0x50
+_JEQ, _JSET, _AND, _RET = 0x15, 0x45, 0x54, 0x06
+_EVERYTHING, _NOTHING = 0x40000, 0
+
+_SYN, _SYN_AND_ACK = 0x02, 0x12
+
+
+class Instruction(NamedTuple):
+    code: int
+    if_true: int
+    """How many instructions to skip when a comparison holds."""
+    if_false: int
+    value: int
+
+
+Filter = tuple[Instruction, ...]
+
+DROP_ALL: Filter = (Instruction(_RET, 0, 0, _NOTHING),)
+"""Let nothing in: a bound socket with it keeps the kernel from sending ICMP, a listening one ignores SYNs silently."""
+
+
+class UdpRequest(NamedTuple):
+    """The parts of an original UDP packet."""
+
+    packet: bytes
+    """The IP packet, whole, without link-layer padding."""
+    source: str
+    source_port: int
+    destination: str
+    payload: bytes
+
+
+def attach_filter(sock: socket.socket, program: Filter) -> None:
+    """Let the kernel drop what the program does not accept (socket(7), SO_ATTACH_FILTER); replaces an earlier one."""
+    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code)
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(buffer)))
+
+
+def detach_filter(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, struct.pack("i", 0))
+
+
+def udp_to_port(version: int, port: int) -> Filter:
+    """Whole UDP packets to a port."""
+    return _to_port(version, socket.IPPROTO_UDP, port, ())
+
+
+def syn_to_port(version: int, port: int) -> Filter:
+    """TCP packets that ask for a connection to a port: SYN without ACK (RFC 9293 section 3.5)."""
+    flags = Instruction(_LD_BYTE_X, 0, 0, 13) if version == 4 else Instruction(_LD_BYTE, 0, 0, 53)
+    syn_only = (Instruction(_AND, 0, 0, _SYN_AND_ACK), Instruction(_JEQ, 0, 1, _SYN))
+    return _to_port(version, socket.IPPROTO_TCP, port, (flags, *syn_only))
+
+
+def _to_port(version: int, protocol: int, port: int, then: Filter) -> Filter:
+    """A filter: this protocol, not a fragment, this destination port, and `then` (which may skip 1 to refuse)."""
+    if version == 4:
+        steps: list[Instruction] = [
+            Instruction(_LD_BYTE, 0, 0, 9),
+            Instruction(_JEQ, 0, 4 + len(then) + 2, protocol),
+            Instruction(_LD_HALF, 0, 0, 6),
+            Instruction(_JSET, 2 + len(then) + 2, 0, 0x3FFF),  # more fragments, or an offset
+            Instruction(_LDX_IHL, 0, 0, 0),
+            Instruction(_LD_HALF_X, 0, 0, 2),
+        ]
+    else:
+        steps = [
+            Instruction(_LD_BYTE, 0, 0, 6),
+            Instruction(_JEQ, 0, 1 + len(then) + 2, protocol),
+            Instruction(_LD_HALF, 0, 0, 42),
+        ]
+    steps.append(Instruction(_JEQ, 0, len(then) + 1, port))
+    return (*steps, *then, Instruction(_RET, 0, 0, _EVERYTHING), Instruction(_RET, 0, 0, _NOTHING))
+
+
+def parse_udp(packet: bytes) -> UdpRequest | None:
+    """Read an original UDP packet; None if it is cut short or something else. Bytes behind its end are left out."""
+    if len(packet) < 28:
+        return None
+    if packet[0] >> 4 == 4:
+        header, end = (packet[0] & 0x0F) * 4, int.from_bytes(packet[2:4], "big")
+        family, source, destination, protocol = socket.AF_INET, packet[12:16], packet[16:20], packet[9]
+    else:
+        header, end = 40, 40 + int.from_bytes(packet[4:6], "big")
+        family, source, destination, protocol = socket.AF_INET6, packet[8:24], packet[24:40], packet[6]
+    if protocol != socket.IPPROTO_UDP or not header + 8 <= end <= len(packet):
+        return None
+    return UdpRequest(
+        packet=packet[:end],
+        source=socket.inet_ntop(family, source),
+        source_port=int.from_bytes(packet[header : header + 2], "big"),
+        destination=socket.inet_ntop(family, destination),
+        payload=packet[header + 8 : end],
+    )
+
+
+def whole_packet(packet: bytes) -> bytes:
+    """An IP packet without link-layer padding behind its end."""
+    end = int.from_bytes(packet[2:4], "big") if packet[0] >> 4 == 4 else 40 + int.from_bytes(packet[4:6], "big")
+    return packet[:end]
+
+
+def udp_packet(source: str, source_port: int, destination: str, destination_port: int, payload: bytes) -> bytes:
+    """Build an IP packet with a UDP datagram, checksums included, as tests and benches inject them."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    src, dst = socket.inet_pton(family, source), socket.inet_pton(family, destination)
+    length = 8 + len(payload)
+    datagram = struct.pack("!HHHH", source_port, destination_port, length, 0) + payload
+    pseudo = src + dst + struct.pack("!HH", socket.IPPROTO_UDP, length)
+    datagram = datagram[:6] + struct.pack("!H", _checksum(pseudo + datagram) or 0xFFFF) + payload
+    if family == socket.AF_INET6:
+        return struct.pack("!IHBB", 6 << 28, length, socket.IPPROTO_UDP, 64) + src + dst + datagram
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, socket.IPPROTO_UDP, 0) + src + dst
+    return header[:10] + struct.pack("!H", _checksum(header)) + header[12:] + datagram
+
+
+def _checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

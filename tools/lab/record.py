@@ -1,0 +1,78 @@
+"""What a user terminal remembers of a run: when it sent each request, when the answer came, and from where."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+from tools.lab.protocol import Answer
+
+Origin = tuple[str, int, str]
+"""Server address, k, side."""
+
+
+class Record:
+    """Requests 1, 2, 3... of one user terminal. Times are CLOCK_REALTIME in ns; 0 stands for never."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.duplicates = 0
+        self.foreign = 0
+        """Messages that answer none of our requests."""
+        self.answered = 0
+        self._sent = array("q")
+        self._answered_at = array("q")
+        self._origin = array("i")
+        self._origins: list[Origin] = []
+        self._origin_numbers: dict[Origin, int] = {}
+
+    @property
+    def sent(self) -> int:
+        return len(self._sent)
+
+    def send(self, at_ns: int) -> int:
+        """Note a request that goes out now; returns its number."""
+        self._sent.append(at_ns)
+        self._answered_at.append(0)
+        self._origin.append(-1)
+        return len(self._sent)
+
+    def receive(self, answer: Answer | None, at_ns: int) -> bool:
+        """Note an answer. True if it is the first one to a request of ours."""
+        if answer is None or answer.user != self.user or not 1 <= answer.seq <= len(self._sent):
+            self.foreign += 1
+            return False
+        if self._answered_at[answer.seq - 1]:
+            self.duplicates += 1
+            return False
+        self._answered_at[answer.seq - 1] = at_ns
+        self._origin[answer.seq - 1] = self._number(answer[2:])
+        self.answered += 1
+        return True
+
+    def report(self, service: str, rate: float, **more: Any) -> dict[str, Any]:
+        """The whole record, as `users/<host>.json` holds it."""
+        rows = zip(self._sent, self._answered_at, self._origin, strict=True)
+        requests = [
+            [seq, sent, at or None, *(self._origins[origin] if origin >= 0 else (None, None, None))]
+            for seq, (sent, at, origin) in enumerate(rows, start=1)
+        ]
+        return {
+            "user": self.user,
+            "service": service,
+            "rate": rate,
+            "sent": self.sent,
+            "answered": self.answered,
+            "lost": [seq for seq, at in enumerate(self._answered_at, start=1) if not at],
+            "duplicates": self.duplicates,
+            "foreign": self.foreign,
+            **more,
+            "requests": requests,
+        }
+
+    def _number(self, origin: Origin) -> int:
+        number = self._origin_numbers.get(origin)
+        if number is None:
+            number = self._origin_numbers[origin] = len(self._origins)
+            self._origins.append(origin)
+        return number

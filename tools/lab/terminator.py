@@ -1,0 +1,214 @@
+"""A terminator of the lab: hands users' requests to its server and keeps each until the server answered it.
+
+    python -m tools.lab.terminator --server 10.0.0.10 --offsets 1 --side active --interface ta1-eth0
+
+What the server refuses, does not answer in time, or cannot be asked because it is unreachable, an active terminator
+returns to the access network as the original IP packet (the bounce). A spare terminator never bounces: it keeps
+requests for a while, in case its server comes back. Several offsets: one process stands for all terminators of a host.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from tools.lab import protocol
+from tools.lab.access import UserRequest
+from tools.lab.front import Front, Work
+from tools.lab.liveness import Liveness
+from tools.lab.loop import Loop
+from tools.lab.options import Options, parse_options
+from tools.lab.relay import Outstanding
+from tools.lab.runtime import StopFlag, allow_many_files, say, stay_quiet
+from tools.lab.uplink import Uplink
+
+_IDLE_S = 0.2  # how soon a signal to stop is noticed
+
+
+@dataclass
+class Counters:
+    requests: int = 0
+    answered: int = 0
+    given_back: int = 0
+    """Requests that went back to the access network, or whose connection was reset."""
+    dropped: int = 0
+    """Requests that a spare terminator gave up."""
+    late: int = 0
+    """Answers of the server that nobody waited for any more."""
+    failures: int = 0
+    """How often the server became unreachable."""
+
+
+class Terminator:
+    """Between the users and the server."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._count = Counters()
+        self._loop = Loop()
+        self._liveness = Liveness(time.monotonic(), options.probe_every_s, options.missed_limit)
+        self._outstanding: Outstanding[Work] = Outstanding(1_000_000 if options.bounces else options.hold_limit)
+        self._uplink = Uplink(options.server, options.addresses, options.port)
+        for k, sock in self._uplink.sockets.items():
+            self._loop.watch(sock, lambda k=k: self._hear_server(k))  # type: ignore[misc]
+        self._front = Front(self._loop, options, self.take)
+
+    def run(self, stop: StopFlag) -> None:
+        while not stop.is_set:
+            self._loop.once(self._patience_s())
+            self._tick(time.monotonic())
+
+    def counters(self) -> dict[str, int]:
+        return asdict(self._count) | self._front.counters() | {"outstanding": len(self._outstanding)}
+
+    def take(self, work: Iterable[Work]) -> None:
+        """Users asked."""
+        now = time.monotonic()
+        for request, text in work:
+            key = protocol.request_key(text)
+            if key is None:
+                continue
+            self._count.requests += 1
+            if not self._liveness.reachable and self._options.bounces:
+                self._give_up(request)
+                continue
+            crowded_out = self._outstanding.put(key, (request, text), now)
+            if crowded_out is not None:
+                self._give_up(crowded_out[0])
+            if self._liveness.reachable:
+                self._forward(request, text)
+
+    # Time
+
+    def _patience_s(self) -> float:
+        """Until something is due."""
+        due = self._liveness.probe_due
+        oldest = self._outstanding.oldest()
+        if oldest is not None:
+            due = min(due, oldest + self._options.expiry_s)
+        return min(max(due - time.monotonic(), 0.0), _IDLE_S)
+
+    def _tick(self, now: float) -> None:
+        for request, _text in self._outstanding.take_older(now - self._options.expiry_s):
+            self._give_up(request)
+        was_reachable = self._liveness.reachable
+        number = self._liveness.next_probe(now)
+        if was_reachable and not self._liveness.reachable:
+            self._server_lost(f"{self._options.missed_limit} probes without an answer")
+        if number is not None:
+            try:
+                self._uplink.send_probe(number)
+            except OSError as error:
+                self._refused(error)
+
+    # The server
+
+    def _forward(self, request: UserRequest, text: bytes) -> None:
+        try:
+            self._uplink.send(request.k, text)
+        except OSError as error:
+            self._refused(error)
+
+    def _hear_server(self, k: int) -> None:
+        try:
+            for message in self._uplink.receive(k):
+                self._server_said(message)
+        except OSError as error:
+            self._refused(error)
+
+    def _server_said(self, message: bytes) -> None:
+        key = protocol.answer_key(message)
+        if key is None:
+            number = protocol.alive_number(message)
+            if number is not None:
+                self._probe_answered(number)
+            return
+        self._liveness.heard()
+        work = self._outstanding.take(key)
+        if work is None:
+            self._count.late += 1
+            return
+        self._count.answered += 1
+        work[0].answer(message)
+
+    def _probe_answered(self, number: int) -> None:
+        was_reachable = self._liveness.reachable
+        self._liveness.answered(number)
+        if self._liveness.reachable and not was_reachable:
+            say(event="server-reachable", server=self._options.server, held=len(self._outstanding))
+            if self._options.bounces:
+                self._front.server_back()
+            for request, text in self._outstanding.values():
+                self._forward(request, text)
+
+    def _refused(self, error: OSError) -> None:
+        """The server's host said no (ICMP), or there is no way to it."""
+        if self._liveness.reachable:
+            self._liveness.fail()
+            self._take_answers_that_came_before()
+            self._server_lost(str(error))
+
+    def _take_answers_that_came_before(self) -> None:
+        """A socket reports an error ahead of the answers that it received earlier: nobody must ask for those again."""
+        for k in self._options.offsets:
+            for message in self._uplink.receive_ignoring_errors(k):
+                self._server_said(message)
+
+    def _server_lost(self, because: str) -> None:
+        self._count.failures += 1
+        say(
+            event="server-unreachable", server=self._options.server, because=because, outstanding=len(self._outstanding)
+        )
+        if not self._options.bounces:
+            return
+        self._front.server_lost()
+        for request, _text in self._outstanding.take_all():
+            self._give_up(request)
+
+    def _give_up(self, request: UserRequest) -> None:
+        """No answer for this one here."""
+        if self._options.bounces:
+            self._count.given_back += 1
+            request.give_back()
+        else:
+            self._count.dropped += 1
+
+
+class SelfAnswering:
+    """A terminator that plays its own server, for benches of the network alone."""
+
+    def __init__(self, options: Options) -> None:
+        self._loop = Loop()
+        self._suffixes = {k: protocol.answer_suffix(options.server, k, options.side) for k in options.offsets}
+        self._front = Front(self._loop, options, self.take)
+        self._answered = 0
+
+    def run(self, stop: StopFlag) -> None:
+        while not stop.is_set:
+            self._loop.once(_IDLE_S)
+
+    def counters(self) -> dict[str, int]:
+        return {"requests": self._answered, "answered": self._answered} | self._front.counters()
+
+    def take(self, work: Iterable[Work]) -> None:
+        for request, text in work:
+            key = protocol.request_key(text)
+            if key is not None:
+                request.answer(protocol.answer(key, self._suffixes[request.k]))
+                self._answered += 1
+
+
+def main() -> None:
+    options = parse_options()
+    stop = StopFlag().listen()
+    allow_many_files()
+    terminator = SelfAnswering(options) if options.answer_itself else Terminator(options)
+    stay_quiet()
+    say(ready=True, program="terminator", side=options.side, addresses=list(options.addresses)[:4])
+    terminator.run(stop)
+    say(event="stopped", **terminator.counters())
+
+
+if __name__ == "__main__":
+    main()

@@ -72,7 +72,7 @@ class Attachment(Section):
     )
 
 
-AttachmentValue = Annotated[Attachment, values.SHORT_PORT]
+AttachmentValue = Annotated[Attachment, values.short_port(Attachment)]
 
 
 class Terminators(Section):
@@ -164,7 +164,7 @@ class LinkSection(Section):
     )
 
 
-LinkValue = Annotated[LinkSection, values.SHORT_LINK]
+LinkValue = Annotated[LinkSection, values.short_link(LinkSection)]
 
 
 class UserSection(Section):

@@ -108,36 +108,45 @@ def parse_offsets(value: Any) -> Sequence[int]:
     return tuple(value)
 
 
-def _short_form(key: str, kind: type) -> BeforeValidator:
+def _short_form(key: str, kind: type, written_as: Any) -> BeforeValidator:
     """Let a value of `kind` stand for a mapping with that one key."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, kind) else value)
+
+    def lengthen(value: Any) -> Any:
+        return {key: value} if isinstance(value, kind) else value
+
+    return BeforeValidator(lengthen, json_schema_input_type=written_as)
 
 
-def _text(pattern: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+def _text(what: str, pattern: str) -> WithJsonSchema:
+    """JSON Schema of a text; `x-kind` is what docs/configuration.md calls it."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "x-kind": what})
 
 
-SHORT_PORT = _short_form("port", str)
-SHORT_LINK = _short_form("between", list)
+_OFFSET = {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET}
+_OFFSETS = {
+    "anyOf": [_OFFSET, {"type": "array", "minItems": 1, "items": _OFFSET}],
+    "x-kind": "count, or list of offsets",
+}
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,31}$")]
-Address = Annotated[IPAddress, PlainValidator(parse_address), _text("^[0-9A-Fa-f:.]+$", "10.0.0.10")]
-Prefix = Annotated[IPNetwork, PlainValidator(parse_prefix), _text("^[0-9A-Fa-f:.]+/[0-9]+$", "10.61.0.0/16")]
-Mac = Annotated[str, PlainValidator(parse_mac), _text("^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "02:4b:0a:00:00:0b")]
-Port = Annotated[PortRef, PlainValidator(parse_port), _text("^[^:]+:.+$", "s1:3")]
-Pair = Annotated[PairId, PlainValidator(parse_pair), _text("^.+[+][0-9]+$", "tokyo+1")]
-PortOfService = Annotated[ServicePort, PlainValidator(parse_service_port), _text("^[0-9]+/(udp|tcp)$", "5060/udp")]
-Offsets = Annotated[
-    Sequence[int],
-    PlainValidator(parse_offsets),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET},
-                {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET}},
-            ]
-        }
-    ),
+Address = Annotated[IPAddress, PlainValidator(parse_address), _text("IP address", "^[0-9A-Fa-f:.]+$")]
+Prefix = Annotated[IPNetwork, PlainValidator(parse_prefix), _text("IP prefix", "^[0-9A-Fa-f:.]+/[0-9.]+$")]
+Mac = Annotated[str, PlainValidator(parse_mac), _text("MAC address", "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$")]
+Port = Annotated[PortRef, PlainValidator(parse_port), _text("switch:port", "^[^:]+:.+$")]
+Pair = Annotated[PairId, PlainValidator(parse_pair), _text("server+k", "^.+[+][0-9]+$")]
+PortOfService = Annotated[
+    ServicePort, PlainValidator(parse_service_port), _text("number/transport", "^[0-9]+/(udp|tcp)$")
 ]
+Offsets = Annotated[Sequence[int], PlainValidator(parse_offsets), WithJsonSchema(_OFFSETS)]
 Role = Literal["access", "transfer"]
 Failback = Literal["manual", "automatic"]
+
+
+def short_port(full: type) -> BeforeValidator:
+    """`s2:1` for `{port: s2:1}`."""
+    return _short_form("port", str, Port | full)
+
+
+def short_link(full: type) -> BeforeValidator:
+    """`[s1:11, s2:11]` for `{between: [s1:11, s2:11]}`."""
+    return _short_form("between", list, list[Port] | full)

@@ -1,0 +1,49 @@
+"""The `kirikae` command: a list of commands and nothing else; each is a module of kirikae.commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kirikae import __version__
+from kirikae.commands.check import check
+from kirikae.commands.plan import plan
+from kirikae.commands.schema import schema
+
+app = typer.Typer(
+    name="kirikae",
+    help="Failover between paired terminators on OpenFlow switches.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kirikae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def kirikae(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Failover between paired terminators on OpenFlow switches."""
+
+
+for command in (check, plan, schema):
+    app.command()(command)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands of `kirikae`, one module each; kirikae.cli names them."""

@@ -13,6 +13,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 from ryu import cfg
 from ryu.app.wsgi import WSGIApplication
@@ -22,6 +23,7 @@ from ryu.controller.handler import CONFIG_DISPATCHER, DEAD_DISPATCHER, MAIN_DISP
 from ryu.ofproto import ofproto_v1_3 as ofp
 
 from kirikae.configuration.loader import load
+from kirikae.configuration.model import Configuration
 from kirikae.configuration.problems import ConfigurationError
 from ryu_apps.device import Device, listen_as_configured
 from ryu_apps.northbound import Northbound
@@ -33,7 +35,7 @@ def shim(handler: Callable) -> Callable:
     """A handler that fails loudly: Ryu would log an exception and go on with half a decision."""
 
     @functools.wraps(handler)
-    def guarded(self: AccessControl, event: object) -> None:
+    def guarded(self: AccessControl, event: Any) -> None:
         try:
             handler(self, event)
         except Exception:
@@ -46,10 +48,10 @@ def shim(handler: Callable) -> Callable:
 class AccessControl(app_manager.RyuApp):
     """Handlers only: each hands its event to the device."""
 
-    OFP_VERSIONS = [ofp.OFP_VERSION]
-    _CONTEXTS = {"wsgi": WSGIApplication}
+    OFP_VERSIONS: ClassVar = [ofp.OFP_VERSION]
+    _CONTEXTS: ClassVar = {"wsgi": WSGIApplication}
 
-    def __init__(self, *args: object, wsgi: WSGIApplication, **kwargs: object) -> None:
+    def __init__(self, *args: Any, wsgi: WSGIApplication, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         configuration = _configuration()
         for option, value in listen_as_configured(configuration).items():
@@ -67,7 +69,7 @@ class AccessControl(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
     @shim
-    def state_changed(self, event: object) -> None:
+    def state_changed(self, event: Any) -> None:
         if event.state == MAIN_DISPATCHER:
             self.device.switch_connected(event.datapath)
         else:
@@ -75,18 +77,18 @@ class AccessControl(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPPortStatus, MAIN_DISPATCHER)
     @shim
-    def port_status(self, event: object) -> None:
+    def port_status(self, event: Any) -> None:
         message = event.msg
         self.device.port_changed(message.datapath, message.desc, message.reason == ofp.OFPPR_DELETE)
 
     @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
     @shim
-    def packet_in(self, event: object) -> None:
+    def packet_in(self, event: Any) -> None:
         self.device.packet_arrived(event.msg)
 
     @set_ev_cls(ofp_event.EventOFPBarrierReply, MAIN_DISPATCHER)
     @shim
-    def barrier_reply(self, event: object) -> None:
+    def barrier_reply(self, event: Any) -> None:
         self.device.barrier_replied(event.msg)
 
     @set_ev_cls(
@@ -100,16 +102,16 @@ class AccessControl(app_manager.RyuApp):
         MAIN_DISPATCHER,
     )
     @shim
-    def multipart_reply(self, event: object) -> None:
+    def multipart_reply(self, event: Any) -> None:
         self.device.multipart_replied(event.msg)
 
     @set_ev_cls(ofp_event.EventOFPErrorMsg, [CONFIG_DISPATCHER, MAIN_DISPATCHER])
     @shim
-    def error(self, event: object) -> None:
+    def error(self, event: Any) -> None:
         self.device.switch_refused(event.msg)
 
 
-def _configuration() -> object:
+def _configuration() -> Configuration:
     path = os.environ.get("KIRIKAE_CONFIG")
     if not path:
         raise SystemExit("KIRIKAE_CONFIG is not set: KIRIKAE_CONFIG=examples/figure1.yaml ryu-manager ...")

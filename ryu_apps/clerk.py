@@ -9,14 +9,14 @@ import logging
 import time
 from pathlib import Path
 
+from kirikae.decision.journal import Journal
+from kirikae.decision.store import Store
 from ryu.lib import hub
 
-from kirikae.configuration.model import Configuration
 from kirikae.decision.commands import Command
 from kirikae.decision.events import Event
-from kirikae.decision.journal import Journal
 from kirikae.decision.machine import AccessControl
-from kirikae.decision.store import Store
+from kirikae.decision.snapshot import Snapshot
 
 LOG = logging.getLogger("kirikae.clerk")
 
@@ -31,7 +31,7 @@ class Clerk:
         self._queue = hub.Queue()
         self._thread = None
 
-    def load(self, configuration: Configuration) -> object:
+    def load(self) -> Snapshot | None:
         """The stored state, None at the very first start."""
         return self.store.load()
 
@@ -62,4 +62,4 @@ class Clerk:
         self._queue.put((self.journal.record, ("noted", {"what": what, **details}, time.time())))
 
     def persist(self, machine: AccessControl, server: str) -> None:
-        self._queue.put((self.store.save, (machine.snapshot(server),)))
+        self._queue.put((self.store.save, (server, machine.server_snapshot(server))))

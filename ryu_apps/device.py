@@ -6,11 +6,11 @@ No handler here waits. Files are written by the clerk, timers and path changes r
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ryu.lib import hub
 
@@ -25,7 +25,6 @@ from kirikae.pipeline.paths import find_paths
 from kirikae.pipeline.program import Program, compile_program, compile_state
 from kirikae.pipeline.rules import Kind, kind_of
 from kirikae.pipeline.switchview import SwitchView, UnknownPort, look_from
-from kirikae.steering import Steering
 from ryu_apps import openflow, packetout
 from ryu_apps.clerk import Clerk
 from ryu_apps.session import Batch, Session
@@ -51,7 +50,7 @@ class Device:
         self.configuration = configuration
         directory = Path(state_directory or configuration.controller.state_directory)
         self.clerk = Clerk(directory, Path(journal) if journal else directory / "events.jsonl")
-        self.machine = AccessControl(configuration, self.clerk.load(configuration))
+        self.machine = AccessControl(configuration, self.clerk.load())
         self.sessions: dict[int, Session] = {}
         self.views: dict[int, SwitchView] = {}
         self.attached: dict[int, dict[int, Attached]] = {}
@@ -66,8 +65,10 @@ class Device:
 
     def start(self) -> None:
         self.clerk.start()
-        for command in self.machine.start(time.time()):
-            self._carry_out(command)
+        for note in self.machine.notes:
+            LOG.warning("%s", note)
+        for timer, at in self.machine.timers().items():
+            self._carry_out(do.StartTimer(timer, at))
 
     def stop(self) -> None:
         self.clerk.stop()
@@ -77,7 +78,7 @@ class Device:
         """Every configured switch is connected and holds its program."""
         return len(self.sessions) == len(self._switch_of) and all(s.ready for s in self.sessions.values())
 
-    # --- decisions -----------------------------------------------------------------------------------------------------
+    # --- decisions --------------------------------------------------------------------------------------------------
 
     def decide(self, event: on.Event) -> list[do.Command]:
         """Let the state machine decide, carry it out, write it down."""
@@ -86,7 +87,9 @@ class Device:
         if not commands:
             return commands
         self._decisions += 1
-        steered = [command for command in commands if isinstance(command, do.SteerPair | do.SteerServer | do.AllowLearning)]
+        steered = [
+            command for command in commands if isinstance(command, do.SteerPair | do.SteerServer | do.AllowLearning)
+        ]
         if steered:
             self._steer(steered, now)
         for command in commands:
@@ -134,12 +137,14 @@ class Device:
         if running is not None:
             hub.kill(running)
 
-    # --- switches ----------------------------------------------------------------------------------------------------
+    # --- switches ---------------------------------------------------------------------------------------------------
 
-    def switch_connected(self, datapath: object) -> None:
+    def switch_connected(self, datapath: Any) -> None:
         switch = self._switch_of.get(datapath.id)
         if switch is None:
-            LOG.warning("a switch with dpid %d connected; no switch has that dpid in %s", datapath.id, self.configuration.source)
+            LOG.warning(
+                "a switch with dpid %d connected; no switch has that dpid in %s", datapath.id, self.configuration.source
+            )
             return
         old = self.sessions.pop(datapath.id, None)
         if old is not None:
@@ -148,7 +153,7 @@ class Device:
         session.start()
         session.read_everything(lambda held: self._synchronise(session, held))
 
-    def switch_disconnected(self, datapath: object) -> None:
+    def switch_disconnected(self, datapath: Any) -> None:
         session = self.sessions.get(datapath.id)
         if session is not None and session.datapath is datapath:
             del self.sessions[datapath.id]
@@ -167,18 +172,15 @@ class Device:
         self.views[dpid] = view
         self.attached[dpid] = attachments(self.configuration, view)
         for port in self.attached[dpid]:
-            self._port_event(session, port, only_if_down=False)
+            self._port_event(session, port)
         for pair in learned_pairs(self.configuration, held):
             if self.machine.steering().side_of(pair) is Side.ACTIVE:
                 self.decide(on.SwitchHadLearned(pair, session.switch.name))
         steering = self.machine.steering()
-        session.program = compile_program(self.configuration, self._paths, steering, view)
-        changes = self._difference(session, steering, held)
+        session.program = program = compile_program(self.configuration, self._paths, steering, view)
+        forms = {group.number: openflow.group_form(group) for group in program.groups}
+        changes = difference(self.configuration, program, steering, held, forms)
         session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._synchronised))
-
-    def _difference(self, session: Session, steering: Steering, held: Held) -> object:
-        forms = {group.number: openflow.group_form(group) for group in session.program.groups}
-        return difference(self.configuration, session.program, steering, held, forms)
 
     def _synchronised(self, session: Session, batch: Batch, seconds: float) -> None:
         session.ready = True
@@ -188,44 +190,44 @@ class Device:
             self.clerk.noted("ready", **{"switches": len(self.sessions)})
             LOG.info("ready: all %d switches hold their programs", len(self.sessions))
 
-    # --- messages ------------------------------------------------------------------------------------------------------
+    # --- messages ---------------------------------------------------------------------------------------------------
 
-    def _session(self, datapath: object) -> Session | None:
+    def _session(self, datapath: Any) -> Session | None:
         session = self.sessions.get(datapath.id)
         return session if session is not None and session.datapath is datapath else None
 
-    def barrier_replied(self, message: object) -> None:
+    def barrier_replied(self, message: Any) -> None:
         if session := self._session(message.datapath):
             session.barrier_replied(message.xid)
 
-    def multipart_replied(self, message: object) -> None:
+    def multipart_replied(self, message: Any) -> None:
         if session := self._session(message.datapath):
             session.multipart_replied(message)
 
-    def switch_refused(self, message: object) -> None:
+    def switch_refused(self, message: Any) -> None:
         switch = self._switch_of.get(message.datapath.id)
         name = switch.name if switch else message.datapath.id
         LOG.error("switch %s refused a message: type %d code %d xid %d", name, message.type, message.code, message.xid)
         self.clerk.noted("switch refused a message", switch=str(name), type=message.type, code=message.code)
 
-    # --- ports -------------------------------------------------------------------------------------------------------
+    # --- ports ------------------------------------------------------------------------------------------------------
 
-    def port_changed(self, datapath: object, port: object, deleted: bool) -> None:
+    def port_changed(self, datapath: Any, port: Any, deleted: bool) -> None:
         session = self._session(datapath)
         if session is not None and session.port_seen(port, deleted) and datapath.id in self.attached:
             self._port_event(session, port.port_no)
 
-    def _port_event(self, session: Session, port: int, only_if_down: bool = True) -> None:
+    def _port_event(self, session: Session, port: int) -> None:
         what = self.attached[session.datapath.id].get(port)
         if what is None:
             return
         is_down = port in session.down
         if what.terminator is not None:
-            event = on.PortWentDown if is_down else on.PortCameUp
-            self.decide(event(what.terminator.pair, what.terminator.side))
+            terminator_port = on.PortWentDown if is_down else on.PortCameUp
+            self.decide(terminator_port(what.terminator.pair, what.terminator.side))
         if what.server is not None:
-            event = on.ServerPortWentDown if is_down else on.ServerPortCameUp
-            self.decide(event(*what.server))
+            server_port = on.ServerPortWentDown if is_down else on.ServerPortCameUp
+            self.decide(server_port(*what.server))
         if what.trunk is not None:
             self._link_changed(what.trunk, is_down)
 
@@ -252,12 +254,12 @@ class Device:
                 session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._applied))
             hub.sleep(0)
 
-    # --- packets -----------------------------------------------------------------------------------------------------
+    # --- packets ----------------------------------------------------------------------------------------------------
 
-    def packet_arrived(self, message: object) -> None:
+    def packet_arrived(self, message: Any) -> None:
         """A punted packet. Whatever is wrong with it is counted; it never stops the controller."""
         session = self._session(message.datapath)
-        readers: dict[Kind, Callable] = {
+        readers: dict[Kind | None, Callable[[Session, Any], None]] = {
             Kind.PUNT_BOUNCE_COPY: self._bounce_copied,
             Kind.PUNT_BOUNCE: self._bounce_punted,
             Kind.DROP_REFUSED_BOUNCE: self._bounce_copied,
@@ -278,22 +280,22 @@ class Device:
         key = reason if reason in self.rejected or len(self.rejected) < 100 else "other"
         self.rejected[key] = self.rejected.get(key, 0) + 1
 
-    def _terminator_at(self, session: Session, message: object) -> Terminator:
+    def _terminator_at(self, session: Session, message: Any) -> Terminator:
         what = self.attached[session.datapath.id].get(message.match["in_port"])
         if what is None or what.terminator is None or what.terminator.side is not Side.ACTIVE:
             raise punted.NotARequest("it did not come from an active terminator's port")
         return what.terminator
 
-    def _bounce_copied(self, session: Session, message: object) -> None:
+    def _bounce_copied(self, session: Session, message: Any) -> None:
         self.decide(on.RequestBounced(self._terminator_at(session, message).pair))
 
-    def _bounce_punted(self, session: Session, message: object) -> None:
+    def _bounce_punted(self, session: Session, message: Any) -> None:
         pair = self._terminator_at(session, message).pair
         request = punted.read_request(punted.ip_packet(message.data))
         punted.check_request(self.configuration, pair, request)
         self.decide(on.RequestBounced(pair, request.packet))
 
-    def _unreachable(self, session: Session, message: object) -> None:
+    def _unreachable(self, session: Session, message: Any) -> None:
         terminator = self._terminator_at(session, message)
         request = punted.check_unreachable(self.configuration, terminator, message.data)
         packet = request.packet if request.whole else None
@@ -307,10 +309,10 @@ class Device:
         if session is not None:
             session.send(packetout.to_terminator(session.datapath, request, spare))
 
-    def _neighbour_asked(self, session: Session, message: object) -> None:
+    def _neighbour_asked(self, session: Session, message: Any) -> None:
         session.send(packetout.neighbour_answer(session.datapath, message, self.configuration.service))
 
-    def _host_spoke(self, session: Session, message: object) -> None:
+    def _host_spoke(self, session: Session, message: Any) -> None:
         for rule in packetout.known_host(self.configuration, self.views[session.datapath.id], message):
             session.send(openflow.add_rule(session.datapath, rule))
 

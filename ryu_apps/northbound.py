@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import json
 from collections.abc import Callable
+from typing import Any
 
 from ryu.app.wsgi import ControllerBase, Response, route
 from ryu.lib import hub
@@ -23,7 +24,7 @@ class BadRequest(Exception):
     """The request cannot be understood; the text says what was expected."""
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> Any:
     """A value as JSON can hold it: pairs as server+k, enumerations as their value, dataclasses as mappings."""
     if isinstance(value, PairId):
         return str(value)
@@ -38,7 +39,7 @@ def plain(value: object) -> object:
     return value
 
 
-def answer(status: int, body: object) -> Response:
+def answer(status: int, body: Any) -> Response:
     return Response(status=status, content_type="application/json", charset="UTF-8", body=json.dumps(plain(body)))
 
 
@@ -54,24 +55,24 @@ def read_target(text: object) -> PairId | str:
 class Northbound(ControllerBase):
     """`GET /v1/ready|status|drops|pairs/{pair}`, `POST /v1/actions`, `POST /v1/servers/{server}/{side}/{verdict}`."""
 
-    def __init__(self, req: object, link: object, data: dict, **config: object) -> None:
+    def __init__(self, req: Any, link: Any, data: dict, **config: Any) -> None:
         super().__init__(req, link, data, **config)
         self.device = data["device"]
 
     @route("v1", "/v1/ready", methods=["GET"])
-    def ready(self, req: object, **_: object) -> Response:
+    def ready(self, req: Any, **_: Any) -> Response:
         switches = {s.switch.name: s.ready for s in self.device.sessions.values()}
         return answer(200 if self.device.ready else 503, {"ready": self.device.ready, "switches": switches})
 
     @route("v1", "/v1/status", methods=["GET"])
-    def status(self, req: object, **_: object) -> Response:
+    def status(self, req: Any, **_: Any) -> Response:
         sessions = self.device.sessions.values()
         switches = {s.switch.name: {"ready": s.ready, "flow_mods_sent": s.flow_mods_sent} for s in sessions}
         status = self.device.machine.status()
         return answer(200, {"servers": status, "switches": switches, "rejected_packets": self.device.rejected})
 
     @route("v1", "/v1/pairs/{pair}", methods=["GET"])
-    def explain(self, req: object, pair: str, **_: object) -> Response:
+    def explain(self, req: Any, pair: str, **_: Any) -> Response:
         def explained() -> Response:
             target = read_target(pair)
             if target not in set(self.device.configuration.pairs):
@@ -81,11 +82,11 @@ class Northbound(ControllerBase):
         return self._understood(explained)
 
     @route("v1", "/v1/drops", methods=["GET"])
-    def drops(self, req: object, **_: object) -> Response:
+    def drops(self, req: Any, **_: Any) -> Response:
         return answer(200, self._drops())
 
     @route("v1", "/v1/actions", methods=["POST"])
-    def act(self, req: object, **_: object) -> Response:
+    def act(self, req: Any, **_: Any) -> Response:
         """Body: {"action", "target", "who", "why", "force"}."""
 
         def acted() -> Response:
@@ -103,7 +104,7 @@ class Northbound(ControllerBase):
         return self._understood(acted)
 
     @route("v1", "/v1/servers/{server}/{side}/{verdict}", methods=["POST"])
-    def verdict(self, req: object, server: str, side: str, verdict: str, **_: object) -> Response:
+    def verdict(self, req: Any, server: str, side: str, verdict: str, **_: Any) -> Response:
         """`failed` or `ready`, said by someone with the right to (the manager)."""
 
         def said() -> Response:
@@ -117,7 +118,7 @@ class Northbound(ControllerBase):
 
         return self._understood(said)
 
-    # --- helpers -----------------------------------------------------------------------------------------------------
+    # --- helpers ----------------------------------------------------------------------------------------------------
 
     def _understood(self, act: Callable[[], Response]) -> Response:
         try:
@@ -125,7 +126,7 @@ class Northbound(ControllerBase):
         except BadRequest as error:
             return answer(400, {"error": str(error)})
 
-    def _body(self, req: object) -> dict:
+    def _body(self, req: Any) -> dict:
         try:
             body = json.loads(req.body or b"{}")
         except ValueError as error:

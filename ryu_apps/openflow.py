@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 from ryu.ofproto import nicira_ext
 from ryu.ofproto import ofproto_v1_3 as ofp
@@ -75,13 +76,15 @@ class RawMatch:
         return _write(buf, offset, self.data)
 
 
-# --- actions ---------------------------------------------------------------------------------------------------------
+# --- actions -------------------------------------------------------------------------------------------------------
 
 
-def _action(action: Action) -> object:
+def _action(action: Action) -> Any:
     match action:
         case SetField(field=field, value=value):
-            return _set_extra_field(field, value) if field in EXTRA_FIELDS else parser.OFPActionSetField(**{field: value})
+            return (
+                _set_extra_field(field, value) if field in EXTRA_FIELDS else parser.OFPActionSetField(**{field: value})
+            )
         case SetBits(field=field, first=first, n_bits=n_bits, value=value):
             return parser.NXActionRegLoad(nicira_ext.ofs_nbits(first, first + n_bits - 1), field, value)
         case CopyField(src=src, dst=dst, n_bits=n_bits):
@@ -116,7 +119,7 @@ def _clone(actions: tuple[Action, ...]) -> RawAction:
     return RawAction(header + inner)
 
 
-def _learn(learn: Learn) -> object:
+def _learn(learn: Learn) -> Any:
     return parser.NXActionLearn(
         table_id=TABLES[learn.table].number,
         specs=[_learn_spec(spec) for spec in learn.specs],
@@ -126,7 +129,7 @@ def _learn(learn: Learn) -> object:
     )
 
 
-def _learn_spec(spec: LearnSpec) -> object:
+def _learn_spec(spec: LearnSpec) -> Any:
     match spec:
         case LearnMatchField(src=src, dst=dst, n_bits=n_bits):
             return parser.NXFlowSpecMatch(src=(src, 0), dst=(dst, 0), n_bits=n_bits)
@@ -152,7 +155,7 @@ def serialized(actions: tuple[Action, ...]) -> bytes:
     return bytes(buf)
 
 
-# --- messages --------------------------------------------------------------------------------------------------------
+# --- messages ------------------------------------------------------------------------------------------------------
 
 
 def _instructions(rule: Rule) -> list:
@@ -168,7 +171,7 @@ def _instructions(rule: Rule) -> list:
     return instructions
 
 
-def add_rule(datapath: object, rule: Rule) -> object:
+def add_rule(datapath: Any, rule: Rule) -> Any:
     """OFPT_FLOW_MOD that adds a rule or replaces the one with its key (OpenFlow 1.3 section 6.4)."""
     return parser.OFPFlowMod(
         datapath,
@@ -182,60 +185,58 @@ def add_rule(datapath: object, rule: Rule) -> object:
     )
 
 
-def delete_rule(datapath: object, rule: Rule) -> object:
+def delete_rule(datapath: Any, rule: Rule) -> Any:
     return _delete(datapath, TABLES[rule.table].number, parser.OFPMatch(**dict(rule.match)), priority=rule.priority)
 
 
-def delete_held(datapath: object, held: HeldRule) -> object:
+def delete_held(datapath: Any, held: HeldRule) -> Any:
     """Delete what the switch reported, unless it has been replaced since: the cookie must still be the same."""
     cookies = {"cookie": held.cookie, "cookie_mask": EVERY_BIT}
     return _delete(datapath, held.table, held.match, priority=held.priority, **cookies)
 
 
-def forget(datapath: object, what: Forget) -> object:
+def forget(datapath: Any, what: Forget) -> Any:
     """Delete all that a switch learned about a pair or about the pairs of a server."""
     cookies = {"cookie": kind_cookie(Kind.LEARNED_STATE), "cookie_mask": KIND_BITS}
     found = parser.OFPMatch(**dict(what.match))
     return _delete(datapath, TABLES["state"].number, found, command=ofp.OFPFC_DELETE, **cookies)
 
 
-def _delete(datapath: object, table: int, found: object, **fields: int) -> object:
+def _delete(datapath: Any, table: int, found: object, **fields: int) -> Any:
     fields.setdefault("command", ofp.OFPFC_DELETE_STRICT)
     return parser.OFPFlowMod(
         datapath, table_id=table, match=found, out_port=ofp.OFPP_ANY, out_group=ofp.OFPG_ANY, **fields
     )
 
 
-def _bucket(bucket: Bucket) -> object:
-    return parser.OFPBucket(
-        watch_port=bucket.watch_port, watch_group=ofp.OFPG_ANY, actions=actions_of(bucket.actions)
-    )
+def _bucket(bucket: Bucket) -> Any:
+    return parser.OFPBucket(watch_port=bucket.watch_port, watch_group=ofp.OFPG_ANY, actions=actions_of(bucket.actions))
 
 
 GROUP_COMMANDS = {"add": ofp.OFPGC_ADD, "modify": ofp.OFPGC_MODIFY}
 METER_COMMANDS = {"add": ofp.OFPMC_ADD, "modify": ofp.OFPMC_MODIFY}
 
 
-def change_group(datapath: object, how: str, group: Group) -> object:
+def change_group(datapath: Any, how: str, group: Group) -> Any:
     buckets = [_bucket(bucket) for bucket in group.buckets]
     return parser.OFPGroupMod(datapath, GROUP_COMMANDS[how], ofp.OFPGT_FF, group.number, buckets)
 
 
-def delete_group(datapath: object, number: int) -> object:
+def delete_group(datapath: Any, number: int) -> Any:
     return parser.OFPGroupMod(datapath, ofp.OFPGC_DELETE, ofp.OFPGT_FF, number, [])
 
 
-def change_meter(datapath: object, how: str, meter: Meter) -> object:
+def change_meter(datapath: Any, how: str, meter: Meter) -> Any:
     bands = [parser.OFPMeterBandDrop(rate=meter.packets_per_s, burst_size=meter.packets_per_s)]
     flags = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST
     return parser.OFPMeterMod(datapath, METER_COMMANDS[how], flags, meter.number, bands)
 
 
-def delete_meter(datapath: object, number: int) -> object:
+def delete_meter(datapath: Any, number: int) -> Any:
     return parser.OFPMeterMod(datapath, ofp.OFPMC_DELETE, 0, number, [])
 
 
-# --- reports ---------------------------------------------------------------------------------------------------------
+# --- reports -------------------------------------------------------------------------------------------------------
 
 
 def group_form(group: Group) -> bytes:
@@ -243,7 +244,7 @@ def group_form(group: Group) -> bytes:
     return _group_bytes(ofp.OFPGT_FF, [_bucket(bucket) for bucket in group.buckets])
 
 
-def reported_group(stats: object) -> tuple[int, bytes]:
+def reported_group(stats: Any) -> tuple[int, bytes]:
     """Number and form of an entry of OFPMP_GROUP_DESC."""
     return stats.group_id, _group_bytes(stats.type, stats.buckets)
 
@@ -257,7 +258,7 @@ def _group_bytes(group_type: int, buckets: list) -> bytes:
     return bytes(buf)
 
 
-def reported_meter(stats: object) -> tuple[int, int]:
+def reported_meter(stats: Any) -> tuple[int, int]:
     """Number and packets per second of an entry of OFPMP_METER_CONFIG; -1 when it is no meter of ours."""
     simple = len(stats.bands) == 1 and stats.flags & ofp.OFPMF_PKTPS
     return stats.meter_id, stats.bands[0].rate if simple else -1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ryu.lib.packet import arp, ethernet, icmpv6, ipv6
 from ryu.lib.packet import packet as ryu_packet
 from ryu.ofproto import ofproto_v1_3 as ofp
@@ -21,11 +23,11 @@ def _mac_bytes(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def _send(datapath: object, data: bytes, actions: list) -> object:
+def _send(datapath: Any, data: bytes, actions: list) -> Any:
     return parser.OFPPacketOut(datapath, ofp.OFP_NO_BUFFER, ofp.OFPP_CONTROLLER, actions, data)
 
 
-def to_terminator(datapath: object, request: bytes, terminator: Terminator) -> object:
+def to_terminator(datapath: Any, request: bytes, terminator: Terminator) -> Any:
     """Put a request into the pipeline, addressed to a terminator (OFPP_TABLE, OpenFlow 1.3 section 4.5)."""
     family = family_of(terminator.address)
     frame = _mac_bytes(GATEWAY_MAC) * 2 + family.eth_type.to_bytes(2, "big") + request
@@ -33,7 +35,7 @@ def to_terminator(datapath: object, request: bytes, terminator: Terminator) -> o
     return _send(datapath, frame, [*readdress, parser.OFPActionOutput(ofp.OFPP_TABLE)])
 
 
-def neighbour_answer(datapath: object, message: object, service: Service) -> object:
+def neighbour_answer(datapath: Any, message: Any, service: Service) -> Any:
     """The answer to an ARP request or neighbour solicitation for the gateway or the service address."""
     ours = {str(address) for address in (*service.gateways, *service.addresses)}
     try:
@@ -51,9 +53,7 @@ def _neighbour_answer(data: bytes, ours: set[str]) -> ryu_packet.Packet:
     question = asked.get_protocol(arp.arp)
     if question is not None and question.opcode == arp.ARP_REQUEST and question.dst_ip in ours:
         answer.add_protocol(ethernet.ethernet(frame.src, GATEWAY_MAC, ETH_ARP))
-        answer.add_protocol(
-            arp.arp_ip(arp.ARP_REPLY, GATEWAY_MAC, question.dst_ip, question.src_mac, question.src_ip)
-        )
+        answer.add_protocol(arp.arp_ip(arp.ARP_REPLY, GATEWAY_MAC, question.dst_ip, question.src_mac, question.src_ip))
         return answer
     header, solicitation = asked.get_protocol(ipv6.ipv6), asked.get_protocol(icmpv6.icmpv6)
     target = solicitation.data.dst
@@ -68,7 +68,7 @@ def _neighbour_answer(data: bytes, ours: set[str]) -> ryu_packet.Packet:
     return answer
 
 
-def known_host(configuration: Configuration, view: SwitchView, message: object) -> tuple[Rule, ...]:
+def known_host(configuration: Configuration, view: SwitchView, message: Any) -> tuple[Rule, ...]:
     """Rules for the user terminal that sent this packet, if it may be where it is."""
     packet = ip_packet(message.data)
     family = IPV4 if packet[0] >> 4 == 4 else IPV6
@@ -77,7 +77,11 @@ def known_host(configuration: Configuration, view: SwitchView, message: object) 
     source = int.from_bytes(packet[start : start + size], "big")
     port = message.match["in_port"]
     for users, where in view.users:
-        if where == port and users.prefix.version == family.version and users.prefix.first <= source <= users.prefix.last:
+        if (
+            where == port
+            and users.prefix.version == family.version
+            and users.prefix.first <= source <= users.prefix.last
+        ):
             address = str(users.prefix.ip.__class__(source, family.version))
             mac = ":".join(f"{octet:02x}" for octet in message.data[6:12])
             return known_host_rules(family, address, mac, port, configuration.policy.host_idle_s)

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ryu.lib import hub
 from ryu.ofproto import ofproto_v1_3 as ofp
@@ -41,7 +42,7 @@ class Batch:
 class Session:
     """A switch from its handshake to its disconnection."""
 
-    datapath: object
+    datapath: Any
     switch: Switch
     ports: dict[int | str, int] = field(default_factory=dict)
     """Name -> number of every port."""
@@ -71,9 +72,9 @@ class Session:
         if self.thread is not None:
             hub.kill(self.thread)
 
-    # --- sending -----------------------------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------------------------
 
-    def send(self, *messages: object) -> None:
+    def send(self, *messages: Any) -> None:
         """Queue messages; they go out in order."""
         self._queue.put(iter(messages))
 
@@ -82,7 +83,7 @@ class Session:
         self._queue.put(self._messages(changes, batch))
         self.flow_mods_sent += changes.flow_mods
 
-    def _messages(self, changes: Changes, batch: Batch) -> Iterator[object]:
+    def _messages(self, changes: Changes, batch: Batch) -> Iterator[Any]:
         datapath = self.datapath
         for how, meter in changes.meters:
             yield openflow.change_meter(datapath, how, meter)
@@ -125,15 +126,15 @@ class Session:
         if batch is not None:
             batch.done(self, batch, time.time() - batch.decided_at)
 
-    # --- asking ------------------------------------------------------------------------------------------------------
+    # --- asking -----------------------------------------------------------------------------------------------------
 
-    def ask(self, request: object, answered: Callable[[list], None]) -> None:
+    def ask(self, request: Any, answered: Callable[[list], None]) -> None:
         """Send a multipart request; `answered` gets the body of the whole answer."""
         self.datapath.set_xid(request)
         self._asked[request.xid] = answered
         self.send(request)
 
-    def multipart_replied(self, message: object) -> None:
+    def multipart_replied(self, message: Any) -> None:
         answered = self._asked.get(message.xid)
         if answered is None:
             return
@@ -183,9 +184,9 @@ class Session:
         )
         self.ask(request, lambda body: answered(body[0].packet_count))
 
-    # --- ports -------------------------------------------------------------------------------------------------------
+    # --- ports ------------------------------------------------------------------------------------------------------
 
-    def port_seen(self, port: object, deleted: bool = False) -> bool:
+    def port_seen(self, port: Any, deleted: bool = False) -> bool:
         """Note a port's description; True when its liveness changed."""
         name = port.name.decode(errors="replace") if isinstance(port.name, bytes) else port.name
         self.ports[name] = port.port_no

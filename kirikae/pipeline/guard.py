@@ -16,6 +16,7 @@ from kirikae.pipeline import metadata as bits
 from kirikae.pipeline.family import ETH_ARP, FAMILIES, IPV6, PROTOCOLS, Family, family_of
 from kirikae.pipeline.metadata import Origin
 from kirikae.pipeline.rules import (
+    Action,
     CopyField,
     Kind,
     Learn,
@@ -29,6 +30,7 @@ from kirikae.pipeline.rules import (
     Rule,
     SetField,
     ToController,
+    Value,
     match,
 )
 from kirikae.pipeline.switchview import SwitchView
@@ -54,13 +56,13 @@ def guard_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule
     yield Rule("guard", 0, (), Kind.DROP_UNKNOWN_PORT)
 
 
-def _enter(what: tuple, priority: int, origin: Origin, *actions: object, meter: int | None = None) -> Rule:
+def _enter(what: tuple, priority: int, origin: Origin, *actions: Action, meter: int | None = None) -> Rule:
     return Rule(
         "guard", priority, what, Kind.FORWARD, actions, (origin.bits, bits.ORIGIN_MASK), goto="assign", meter=meter
     )
 
 
-# --- terminators -----------------------------------------------------------------------------------------------------
+# --- terminators ---------------------------------------------------------------------------------------------------
 
 
 def _terminator_port(
@@ -73,7 +75,12 @@ def _terminator_port(
         yield Rule(
             "guard",
             320,
-            match(in_port=port, ip_proto=family.icmp_protocol, **{family.icmp_type: family.unreachable}, **family.fields(own)),
+            match(
+                in_port=port,
+                ip_proto=family.icmp_protocol,
+                **{family.icmp_type: family.unreachable},
+                **family.fields(own),
+            ),
             Kind.PUNT_UNREACHABLE,
             (ToController(),),
             meter=view.meters.copy(terminator),
@@ -115,7 +122,7 @@ def _bounces(configuration: Configuration, view: SwitchView, terminator: Termina
             )
 
 
-# --- users -----------------------------------------------------------------------------------------------------------
+# --- users ---------------------------------------------------------------------------------------------------------
 
 
 def _user_port(configuration: Configuration, view: SwitchView, users: UserNetwork, port: int) -> Iterator[Rule]:
@@ -161,7 +168,7 @@ def learn_host(family: Family, idle_s: int) -> Learn:
 
 def known_host_rules(family: Family, address: str, mac: str, port: int, idle_s: int) -> tuple[Rule, Rule]:
     """What the controller writes for a user terminal on a switch that cannot learn: let it in, and find it again."""
-    fields = {"eth_type": family.eth_type, family.src: address}
+    fields: dict[str, Value] = {"eth_type": family.eth_type, family.src: address}
     enter = Rule(
         "guard",
         305,
@@ -182,12 +189,10 @@ def known_host_rules(family: Family, address: str, mac: str, port: int, idle_s: 
     return enter, route
 
 
-# --- for every host --------------------------------------------------------------------------------------------------
+# --- for every host ------------------------------------------------------------------------------------------------
 
 
-def _neighbour_questions(
-    configuration: Configuration, view: SwitchView, asker: IPNetwork, port: int
-) -> Iterator[Rule]:
+def _neighbour_questions(configuration: Configuration, view: SwitchView, asker: IPNetwork, port: int) -> Iterator[Rule]:
     """ARP requests and neighbour solicitations for the gateway and the service address: the switch is the router."""
     family = family_of(asker)
     service = configuration.service
@@ -225,9 +230,7 @@ def _solicitation(port: int, source: IPNetwork, target: IPAddress) -> tuple:
 
 def _question(view: SwitchView, priority: int, asked: tuple, family: Family) -> Rule:
     if not view.switch.nicira_extensions:
-        return Rule(
-            "guard", priority, asked, Kind.PUNT_NEIGHBOUR, (ToController(),), meter=view.meters.neighbours()
-        )
+        return Rule("guard", priority, asked, Kind.PUNT_NEIGHBOUR, (ToController(),), meter=view.meters.neighbours())
     if family is not IPV6:
         return Rule("guard", priority, asked, Kind.FORWARD, goto="answer")
     # The type must change in one table and the option that depends on it in the next.

@@ -1,9 +1,9 @@
 """The 64 bits of OpenFlow metadata that carry a request's answers from table to table (OpenFlow 1.3 section 5.9).
 
-    bits  0-23  k, the offset of the terminator pair
-    bits 24-39  the number of the server pair
-    bit  40     the side: 0 active, 1 spare
-    bits 44-45  where the packet came in: 1 user, 2 terminator, 3 another switch or the controller
+bits  0-23  k, the offset of the terminator pair
+bits 24-39  the number of the server pair
+bit  40     the side: 0 active, 1 spare
+bits 44-45  where the packet came in: 1 user, 2 terminator, 3 another switch or the controller
 """
 
 from __future__ import annotations

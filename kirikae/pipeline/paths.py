@@ -28,7 +28,7 @@ def find_paths(configuration: Configuration, down: frozenset[PortRef] = frozense
     A neighbour N is a loop-free alternate from S to D when dist(N, D) < dist(N, S) + dist(S, D): it will not send
     the packet back (RFC 5286 section 3.1, inequality 1).
     """
-    graph = networkx.MultiGraph()
+    graph: networkx.MultiGraph = networkx.MultiGraph()
     graph.add_nodes_from(name for name, switch in configuration.switches.items() if switch.role == "access")
     for link in configuration.links:
         if link.a not in down and link.b not in down:

@@ -78,7 +78,7 @@ def compile_state(configuration: Configuration, steering: Steering, view: Switch
     return tuple(check(rule) for rule in rules)
 
 
-# --- state and bounce: one rule per server, one per exception --------------------------------------------------------
+# --- state and bounce: one rule per server, one per exception ------------------------------------------------------
 
 
 def server_match(configuration: Configuration, server: str) -> tuple:
@@ -137,7 +137,8 @@ def _bounce_rule(view: SwitchView, priority: int, what: tuple, may_move: bool) -
     tell = Clone((Resubmit("copy"),))
     if not may_move:
         return Rule("bounce", priority, what, Kind.DROP_REFUSED_BOUNCE, (tell,))
-    return Rule("bounce", priority, what, Kind.FORWARD, (LEARN_SPARE, tell, TO_SIDE), goto="steer")
+    as_request = SetField("eth_dst", GATEWAY_MAC)  # from here on it is a request like any other
+    return Rule("bounce", priority, what, Kind.FORWARD, (LEARN_SPARE, tell, TO_SIDE, as_request), goto="steer")
 
 
 def _copy_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:
@@ -151,7 +152,7 @@ def _copy_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule
             yield Rule("copy", 100, what, Kind.PUNT_BOUNCE_COPY, (ToController(),), meter=meter)
 
 
-# --- assign and steer ------------------------------------------------------------------------------------------------
+# --- assign and steer ----------------------------------------------------------------------------------------------
 
 
 def _from(origin: Origin) -> tuple[int, int]:
@@ -204,13 +205,11 @@ def _steer_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rul
         number = configuration.server_pairs[terminator.pair.server].number
         value = bits.pair_bits(number, terminator.pair.k) | bits.side_bits(terminator.side)
         what = match(eth_type=family.eth_type, metadata=(value, bits.STEER_MASK))
-        yield Rule(
-            "steer", 100, what, Kind.FORWARD, (SetField(family.dst, str(terminator.address)),), goto="route"
-        )
+        yield Rule("steer", 100, what, Kind.FORWARD, (SetField(family.dst, str(terminator.address)),), goto="route")
     yield Rule("steer", 0, (), Kind.DROP_UNKNOWN_DESTINATION)
 
 
-# --- route -----------------------------------------------------------------------------------------------------------
+# --- route ---------------------------------------------------------------------------------------------------------
 
 
 def _deliver(terminator: Terminator, port: int) -> tuple[Action, ...]:

@@ -84,7 +84,7 @@ def kind_cookie(kind: Kind) -> int:
     return COOKIE_MAGIC | kind << 48
 
 
-# --- actions ---------------------------------------------------------------------------------------------------------
+# --- actions -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class Learn:
 Action = SetField | SetBits | CopyField | DecTtl | Output | ToController | ToGroup | Resubmit | Clone | Learn
 
 
-# --- what a switch holds ---------------------------------------------------------------------------------------------
+# --- what a switch holds -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

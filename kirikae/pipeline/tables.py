@@ -57,7 +57,7 @@ TABLES: dict[str, Table] = {
         2,
         "may this pair move by itself?",
         frozenset({"metadata"}),
-        writes=frozenset({"metadata"}),
+        writes=frozenset({"metadata", "eth_dst"}),
         next=frozenset({"copy", "steer"}),
         teaches=frozenset({"state"}),
     ),

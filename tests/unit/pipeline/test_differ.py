@@ -1,0 +1,114 @@
+"""What is sent to a switch: nothing when it already holds it, and never too much."""
+
+from __future__ import annotations
+
+from kirikae.identity import Side
+from kirikae.pipeline import metadata as bits
+from kirikae.pipeline.differ import Held, HeldRule, difference, learned_pairs, program_change, state_change
+from kirikae.pipeline.program import compile_state
+from kirikae.pipeline.rules import Kind, kind_cookie
+from kirikae.pipeline.switchview import look_from
+from kirikae.pipeline.tables import TABLES
+from kirikae.steering import Steering
+from tests.unit.networks import TOKYO_1, TOKYO_2, figure1
+from tests.unit.pipeline.test_program import program_of
+
+ACTIVE = Steering({"tokyo": Side.ACTIVE})
+FIGURE1 = figure1()
+
+
+def held_by(program, *more):
+    rules = [
+        HeldRule(TABLES[rule.table].number, rule.priority, rule.cookie, rule.match)
+        for rule in (*program.rules, *program.state)
+    ]
+    groups = {group.number: group for group in program.groups}
+    return Held((*rules, *more), groups, {meter.number: meter.packets_per_s for meter in program.meters})
+
+
+def learned(pair):
+    value = bits.pair_bits(1, pair.k)
+    return HeldRule(5, 200, kind_cookie(Kind.LEARNED_STATE), "match", (value, bits.PAIR_MASK))
+
+
+def compare(program, steering, held):
+    return difference(FIGURE1, program, steering, held, {group.number: group for group in program.groups})
+
+
+def test_a_switch_that_holds_everything_gets_nothing():
+    program = program_of(FIGURE1, "s2")
+    assert compare(program, ACTIVE, held_by(program)).empty
+
+
+def test_an_empty_switch_gets_everything_from_the_end_of_the_pipeline():
+    program = program_of(FIGURE1, "s2")
+    changes = compare(program, ACTIVE, Held())
+    assert set(changes.rules) == {*program.rules, *program.state}
+    tables = [TABLES[rule.table].number for rule in changes.rules]
+    assert tables == sorted(tables, reverse=True)
+    assert len(changes.groups) == len(program.groups)
+    assert changes.superfluous == ()
+
+
+def test_foreign_rules_go_and_learned_hosts_stay():
+    program = program_of(FIGURE1, "s2")
+    foreign = HeldRule(0, 1, 0, "anything")
+    host = HeldRule(7, 500, kind_cookie(Kind.LEARNED_HOST), "host")
+    changes = compare(program, ACTIVE, held_by(program, foreign, host))
+    assert (changes.rules, changes.superfluous) == ((), (foreign,))
+
+
+def test_a_learned_takeover_that_agrees_stays_and_one_that_does_not_goes():
+    taken = Steering({"tokyo": Side.ACTIVE}, {TOKYO_1: Side.SPARE})
+    held = held_by(program_of(FIGURE1, "s2"), learned(TOKYO_1), learned(TOKYO_2))
+    changes = compare(program_of(FIGURE1, "s2", taken), taken, held)
+    # The learned entry has the key of the rule that is wanted: nothing to add for the first pair.
+    assert (changes.rules, changes.superfluous) == ((), (learned(TOKYO_2),))
+
+
+def test_learned_takeovers_under_a_server_on_its_spare_stay():
+    spare = Steering({"tokyo": Side.SPARE})
+    program = program_of(FIGURE1, "s2", spare)
+    assert compare(program, spare, held_by(program, learned(TOKYO_1))).empty
+
+
+def test_learned_pairs_are_read_from_the_state_table():
+    unknown = HeldRule(5, 200, kind_cookie(Kind.LEARNED_STATE), "match", (bits.pair_bits(9, 1), bits.PAIR_MASK))
+    assert learned_pairs(FIGURE1, Held((learned(TOKYO_2), unknown, HeldRule(0, 0, 0, "x")))) == [TOKYO_2]
+
+
+def test_changed_groups_and_meters_are_modified_and_extra_ones_deleted():
+    program = program_of(FIGURE1, "s2")
+    held = held_by(program)
+    first = program.groups[0].number
+    groups = {**held.groups, first: "something else", 77: "unknown"}
+    changes = compare(program, ACTIVE, Held(held.rules, groups, {**held.meters, 16: 1, 99: 5}))
+    assert [(how, group.number) for how, group in changes.groups] == [("modify", first)]
+    assert [(how, meter.number) for how, meter in changes.meters] == [("modify", 16)]
+    assert (changes.superfluous_groups, changes.superfluous_meters) == ((77,), (99,))
+
+
+def states(before, after):
+    view = look_from(FIGURE1, FIGURE1.switches["s2"], {})
+    return compile_state(FIGURE1, before, view), compile_state(FIGURE1, after, view)
+
+
+def test_a_server_takeover_is_one_flow_mod():
+    changes = state_change(FIGURE1, *states(ACTIVE, Steering({"tokyo": Side.SPARE})))
+    assert changes.flow_mods == len(changes.rules) == 1
+
+
+def test_a_return_also_forgets_what_switches_learned():
+    changes = state_change(FIGURE1, *states(Steering({"tokyo": Side.SPARE}), ACTIVE), ["tokyo"])
+    assert (len(changes.rules), len(changes.forgotten), changes.flow_mods) == (1, 1, 2)
+    single = Steering({"tokyo": Side.ACTIVE}, {TOKYO_1: Side.SPARE})
+    changes = state_change(FIGURE1, *states(single, ACTIVE), [TOKYO_1])
+    assert (len(changes.removed), len(changes.forgotten)) == (1, 1)
+
+
+def test_the_same_program_twice_changes_nothing():
+    assert program_change(program_of(FIGURE1, "s1"), program_of(FIGURE1, "s1")).empty
+    changes = program_change(program_of(FIGURE1, "s1"), program_of(figure1(k_count=2), "s1"))
+    assert changes.rules == ()
+    assert all("tokyo" not in str(rule) for rule in changes.removed)
+    assert len(changes.removed) > 0

@@ -20,9 +20,9 @@ from kirikae.decision import commands as do
 from kirikae.decision import events as on
 from kirikae.decision.machine import AccessControl
 from kirikae.identity import PairId, PortRef, Side
-from kirikae.pipeline.differ import Held, difference, learned_pairs, program_change, state_change
+from kirikae.pipeline.differ import Comparison, Held, learned_pairs, route_change, state_change
 from kirikae.pipeline.paths import find_paths
-from kirikae.pipeline.program import Program, compile_program, compile_state
+from kirikae.pipeline.program import compile_routes, compile_state, fixed_rules
 from kirikae.pipeline.rules import Kind, kind_of
 from kirikae.pipeline.switchview import SwitchView, UnknownPort, look_from
 from ryu_apps import openflow, packetout
@@ -32,6 +32,9 @@ from ryu_apps.session import Batch, Session
 LOG = logging.getLogger("kirikae")
 SETTLE_S = 0.05
 """How long to collect dead links before paths are computed anew: one cut often takes several ports."""
+
+PAUSE_EVERY = 200
+"""Rules between two pauses while a program is made: some 3 ms."""
 
 
 @dataclass
@@ -101,13 +104,12 @@ class Device:
         back = [_target(c) for c in steered if not isinstance(c, do.AllowLearning) and c.side is Side.ACTIVE]
         steering = self.machine.steering()
         for dpid, session in self.sessions.items():
-            if session.program is None:
+            if session.state is None:
                 continue
-            old = session.program
             state = compile_state(self.configuration, steering, self.views[dpid])
-            changes = state_change(self.configuration, old.state, state, back if state else ())
+            changes = state_change(self.configuration, session.state, state, back if state else ())
             if not changes.empty:
-                session.program = Program(old.rules, state, old.groups, old.meters)
+                session.state = state
                 session.apply(changes, Batch(self._decisions, now, changes.flow_mods, self._applied))
 
     def _applied(self, session: Session, batch: Batch, seconds: float) -> None:
@@ -176,10 +178,25 @@ class Device:
         for pair in learned_pairs(self.configuration, held):
             if self.machine.steering().side_of(pair) is Side.ACTIVE:
                 self.decide(on.SwitchHadLearned(pair, session.switch.name))
+        hub.spawn(self._bring_up_to_date, session, view, held)
+
+    def _bring_up_to_date(self, session: Session, view: SwitchView, held: Held) -> None:
+        """Compare rule by rule, with pauses: takeovers elsewhere go on while a large program is made."""
+        comparison = Comparison(held)
+        for number, rule in enumerate(fixed_rules(self.configuration, view)):
+            comparison.want(rule)
+            if number % PAUSE_EVERY == 0:
+                hub.sleep(0)
+        if self.sessions.get(session.datapath.id) is not session:
+            return
+        # No pause from here on: paths and steering must not change between reading and sending.
+        session.paths = self._paths
+        routes = compile_routes(self.configuration, self._paths, view)
         steering = self.machine.steering()
-        session.program = program = compile_program(self.configuration, self._paths, steering, view)
-        forms = {group.number: openflow.group_form(group) for group in program.groups}
-        changes = difference(self.configuration, program, steering, held, forms)
+        session.state = compile_state(self.configuration, steering, view)
+        for rule in (*routes.rules, *session.state):
+            comparison.want(rule)
+        changes = comparison.changes(self.configuration, steering, routes.groups, openflow.group_form, view.meters.used)
         session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._synchronised))
 
     def _synchronised(self, session: Session, batch: Batch, seconds: float) -> None:
@@ -245,11 +262,13 @@ class Device:
         self._paths = paths = find_paths(self.configuration, self._dead_links)
         self.clerk.noted("rerouted", dead_links=sorted(str(end) for end in self._dead_links))
         for dpid, session in list(self.sessions.items()):
-            if session.program is None or self._paths is not paths or self.sessions.get(dpid) is not session:
+            old = session.paths
+            if old is None or self._paths is not paths or self.sessions.get(dpid) is not session:
                 continue
-            program = compile_program(self.configuration, paths, self.machine.steering(), self.views[dpid])
-            changes = program_change(session.program, program)
-            session.program = program
+            view = self.views[dpid]
+            before, after = (compile_routes(self.configuration, each, view) for each in (old, paths))
+            changes = route_change(before, after)
+            session.paths = paths
             if not changes.empty:
                 session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._applied))
             hub.sleep(0)

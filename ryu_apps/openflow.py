@@ -66,11 +66,11 @@ class RawAction(parser.OFPAction):
         return _write(buf, offset, self.data)
 
 
-@dataclass(frozen=True)
-class RawMatch:
+class RawMatch(parser.OFPMatch):
     """A match as a switch reported it, padded to 8 bytes, handed back unread."""
 
-    data: bytes
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
     def serialize(self, buf: bytearray, offset: int) -> int:
         return _write(buf, offset, self.data)

@@ -19,8 +19,8 @@ from ryu.ofproto import ofproto_v1_3_parser as parser
 
 from kirikae.configuration.model import Switch
 from kirikae.pipeline.differ import Changes, Held
-from kirikae.pipeline.program import Program
-from kirikae.pipeline.rules import Kind, kind_cookie
+from kirikae.pipeline.paths import Paths
+from kirikae.pipeline.rules import Kind, Rule, kind_cookie
 from ryu_apps import openflow
 
 LOG = logging.getLogger("kirikae.session")
@@ -48,8 +48,10 @@ class Session:
     """Name -> number of every port."""
     down: set[int] = field(default_factory=set)
     """Numbers of the ports without a link."""
-    program: Program | None = None
-    """What the switch holds once everything that was sent has arrived; None until it has been read."""
+    state: tuple[Rule, ...] | None = None
+    """Tables `state` and `bounce` as they are once all that was sent has arrived; None until the switch is read."""
+    paths: Paths | None = None
+    """The paths that its table `route` and its groups were made from."""
     ready: bool = False
     flow_mods_sent: int = 0
 
@@ -111,6 +113,13 @@ class Session:
         yield barrier
 
     def _send_loop(self) -> None:
+        try:
+            self._send_all()
+        except Exception:
+            LOG.critical("switch %s: a message could not be built; starting over", self.switch.name, exc_info=True)
+            self.datapath.close()
+
+    def _send_all(self) -> None:
         sent = 0
         while True:
             for message in self._queue.get():

@@ -6,13 +6,13 @@ is not ready; what is superfluous goes last, and only if it still is what was se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kirikae.configuration.model import Configuration
 from kirikae.identity import PairId, Side
 from kirikae.pipeline import metadata as bits
-from kirikae.pipeline.program import PAIR_PRIORITY, Program, pair_match, server_match
+from kirikae.pipeline.program import PAIR_PRIORITY, Routes, pair_match, server_match
 from kirikae.pipeline.rules import Group, Kind, Match, Meter, Rule, kind_of
 from kirikae.pipeline.tables import TABLES
 from kirikae.steering import Steering
@@ -90,28 +90,48 @@ def learned_pairs(configuration: Configuration, held: Held) -> list[PairId]:
     return pairs
 
 
-def difference(
-    configuration: Configuration, program: Program, steering: Steering, held: Held, group_form: Mapping[int, object]
-) -> Changes:
-    """What makes `held` equal to `program`. `group_form`: the wanted groups in the form of `held.groups`."""
-    agreed, wanted_elsewhere = _agreeing_learned(configuration, steering, held)
-    wanted = {rule.cookie: rule for rule in (*program.rules, *program.state) if rule.key not in wanted_elsewhere}
-    present = {rule.cookie for rule in held.rules}
-    missing = tuple(rule for cookie, rule in wanted.items() if cookie not in present)
-    superfluous = tuple(
-        rule
-        for rule in held.rules
-        if rule.cookie not in wanted and rule not in agreed and kind_of(rule.cookie) is not Kind.LEARNED_HOST
-    )
-    meters = {meter.number: meter for meter in program.meters}
-    return Changes(
-        tuple(_changed(meters, {n: m.packets_per_s for n, m in meters.items()}, held.meters)),
-        tuple(_changed({group.number: group for group in program.groups}, group_form, held.groups)),
-        in_order(missing),
-        superfluous,
-        superfluous_groups=tuple(number for number in held.groups if number not in group_form),
-        superfluous_meters=tuple(number for number in held.meters if number not in meters),
-    )
+class Comparison:
+    """What one switch lacks and what it has too much, found rule by rule.
+
+    Tell it every wanted rule, then ask for the changes: a program need never be in memory as a whole.
+    """
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self._present = {rule.cookie for rule in held.rules}
+        self._wanted: set[int] = set()
+        self._missing: list[Rule] = []
+
+    def want(self, rule: Rule) -> None:
+        self._wanted.add(rule.cookie)
+        if rule.cookie not in self._present:
+            self._missing.append(rule)
+
+    def changes(
+        self,
+        configuration: Configuration,
+        steering: Steering,
+        groups: Iterable[Group],
+        group_form: Callable[[Group], object],
+        meters: Iterable[Meter],
+    ) -> Changes:
+        """What makes the switch hold what is wanted. `group_form`: a group in the form of Held.groups."""
+        agreed, agreed_keys = _agreeing_learned(configuration, steering, self._held)
+        wanted_groups = {group.number: group for group in groups}
+        forms = {number: group_form(group) for number, group in wanted_groups.items()}
+        wanted_meters = {meter.number: meter for meter in meters}
+        rates = {number: meter.packets_per_s for number, meter in wanted_meters.items()}
+        return Changes(
+            tuple(_changed(wanted_meters, rates, self._held.meters)),
+            tuple(_changed(wanted_groups, forms, self._held.groups)),
+            in_order(rule for rule in self._missing if rule.key not in agreed_keys),
+            tuple(rule for rule in self._held.rules if not self._may_stay(rule) and rule not in agreed),
+            superfluous_groups=tuple(number for number in self._held.groups if number not in forms),
+            superfluous_meters=tuple(number for number in self._held.meters if number not in rates),
+        )
+
+    def _may_stay(self, rule: HeldRule) -> bool:
+        return rule.cookie in self._wanted or kind_of(rule.cookie) is Kind.LEARNED_HOST
 
 
 def _agreeing_learned(
@@ -143,19 +163,15 @@ def in_order(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(sorted(rules, key=lambda rule: (-TABLES[rule.table].number, -rule.priority)))
 
 
-def program_change(before: Program, after: Program) -> Changes:
-    """From one program to the next, when the switch is known to hold the first."""
-    old = {rule.key: rule for rule in (*before.rules, *before.state)}
-    new = {rule.key: rule for rule in (*after.rules, *after.state)}
-    old_groups, new_groups = ({g.number: g for g in p.groups} for p in (before, after))
-    old_meters, new_meters = ({m.number: m for m in p.meters} for p in (before, after))
+def route_change(before: Routes, after: Routes) -> Changes:
+    """From one set of paths to the next, when the switch is known to hold the first."""
+    old, new = ({rule.key: rule for rule in routes.rules} for routes in (before, after))
+    old_groups, new_groups = ({group.number: group for group in routes.groups} for routes in (before, after))
     return Changes(
-        tuple(_changed(new_meters, new_meters, old_meters)),
-        tuple(_changed(new_groups, new_groups, old_groups)),
-        in_order(rule for key, rule in new.items() if key not in old or old[key].cookie != rule.cookie),
+        groups=tuple(_changed(new_groups, new_groups, old_groups)),
+        rules=in_order(rule for key, rule in new.items() if key not in old or old[key].cookie != rule.cookie),
         removed=tuple(rule for key, rule in old.items() if key not in new),
         superfluous_groups=tuple(number for number in old_groups if number not in new_groups),
-        superfluous_meters=tuple(number for number in old_meters if number not in new_meters),
     )
 
 

@@ -65,8 +65,8 @@ class FakeSwitch:
     @classmethod
     def with_program(cls, program: Program) -> FakeSwitch:
         switch = cls()
-        switch.hold(*program.rules, *program.state)
-        switch.groups = {group.number: group for group in program.groups}
+        switch.hold(*program.rules)
+        switch.groups = {group.number: group for group in program.routes.groups}
         return switch
 
     def hold(self, *rules: Rule) -> None:

@@ -44,30 +44,51 @@ TO_SIDE = SetBits("metadata", bits.SIDE_BIT, 1, 1)
 
 
 @dataclass(frozen=True)
+class Routes:
+    """The part of a switch's program that changes with the paths: table `route` and the groups."""
+
+    rules: tuple[Rule, ...]
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True)
 class Program:
     """Everything one switch should hold."""
 
-    rules: tuple[Rule, ...]
-    """All tables but `state` and `bounce`: they change with the configuration and the paths."""
+    fixed: tuple[Rule, ...]
+    """Tables that change with the configuration only."""
+    routes: Routes
     state: tuple[Rule, ...]
     """Tables `state` and `bounce`: they change with the steering."""
-    groups: tuple[Group, ...]
     meters: tuple[Meter, ...]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self.fixed + self.routes.rules + self.state
 
 
 def compile_program(configuration: Configuration, paths: Paths, steering: Steering, view: SwitchView) -> Program:
     """The program of one switch. Raises PipelineError when a rule breaks its table's declaration."""
+    fixed = tuple(fixed_rules(configuration, view))
+    routes = compile_routes(configuration, paths, view)
+    return Program(fixed, routes, compile_state(configuration, steering, view), view.meters.used)
+
+
+def fixed_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:
+    """What changes with the configuration only, rule by rule: with many terminators these are most of a program."""
     if view.switch.role == "transfer":
-        return Program((check(Rule("guard", 0, (), Kind.FORWARD, (Output(Port.NORMAL),))),), (), (), ())
-    groups = {group.number: group for group in _groups(configuration, paths, view)}
-    rules = tuple(
-        check(rule)
-        for make in (guard_rules, answer_rules, _copy_rules, _assign_rules, _steer_rules)
-        for rule in make(configuration, view)
-    )
-    routes = tuple(check(rule) for rule in _route_rules(configuration, paths, view))
-    state = compile_state(configuration, steering, view)
-    return Program(rules + routes, state, tuple(groups.values()), view.meters.used)
+        yield check(Rule("guard", 0, (), Kind.FORWARD, (Output(Port.NORMAL),)))
+        return
+    for make in (guard_rules, answer_rules, _copy_rules, _assign_rules, _steer_rules):
+        for rule in make(configuration, view):
+            yield check(rule)
+
+
+def compile_routes(configuration: Configuration, paths: Paths, view: SwitchView) -> Routes:
+    if view.switch.role == "transfer":
+        return Routes((), ())
+    rules = tuple(check(rule) for rule in _route_rules(configuration, paths, view))
+    return Routes(rules, tuple(_groups(configuration, paths, view)))
 
 
 def compile_state(configuration: Configuration, steering: Steering, view: SwitchView) -> tuple[Rule, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from kirikae.identity import Side
+from kirikae.identity import PortRef, Side
 from kirikae.pipeline import metadata as bits
-from kirikae.pipeline.differ import Held, HeldRule, difference, learned_pairs, program_change, state_change
-from kirikae.pipeline.program import compile_state
+from kirikae.pipeline.differ import Comparison, Held, HeldRule, learned_pairs, route_change, state_change
+from kirikae.pipeline.paths import find_paths
+from kirikae.pipeline.program import compile_routes, compile_state
 from kirikae.pipeline.rules import Kind, kind_cookie
 from kirikae.pipeline.switchview import look_from
 from kirikae.pipeline.tables import TABLES
@@ -18,11 +19,8 @@ FIGURE1 = figure1()
 
 
 def held_by(program, *more):
-    rules = [
-        HeldRule(TABLES[rule.table].number, rule.priority, rule.cookie, rule.match)
-        for rule in (*program.rules, *program.state)
-    ]
-    groups = {group.number: group for group in program.groups}
+    rules = [HeldRule(TABLES[rule.table].number, rule.priority, rule.cookie, rule.match) for rule in program.rules]
+    groups = {group.number: group for group in program.routes.groups}
     return Held((*rules, *more), groups, {meter.number: meter.packets_per_s for meter in program.meters})
 
 
@@ -32,7 +30,10 @@ def learned(pair):
 
 
 def compare(program, steering, held):
-    return difference(FIGURE1, program, steering, held, {group.number: group for group in program.groups})
+    comparison = Comparison(held)
+    for rule in program.rules:
+        comparison.want(rule)
+    return comparison.changes(FIGURE1, steering, program.routes.groups, lambda group: group, program.meters)
 
 
 def test_a_switch_that_holds_everything_gets_nothing():
@@ -43,10 +44,10 @@ def test_a_switch_that_holds_everything_gets_nothing():
 def test_an_empty_switch_gets_everything_from_the_end_of_the_pipeline():
     program = program_of(FIGURE1, "s2")
     changes = compare(program, ACTIVE, Held())
-    assert set(changes.rules) == {*program.rules, *program.state}
+    assert set(changes.rules) == set(program.rules)
     tables = [TABLES[rule.table].number for rule in changes.rules]
     assert tables == sorted(tables, reverse=True)
-    assert len(changes.groups) == len(program.groups)
+    assert len(changes.groups) == len(program.routes.groups)
     assert changes.superfluous == ()
 
 
@@ -80,7 +81,7 @@ def test_learned_pairs_are_read_from_the_state_table():
 def test_changed_groups_and_meters_are_modified_and_extra_ones_deleted():
     program = program_of(FIGURE1, "s2")
     held = held_by(program)
-    first = program.groups[0].number
+    first = program.routes.groups[0].number
     groups = {**held.groups, first: "something else", 77: "unknown"}
     changes = compare(program, ACTIVE, Held(held.rules, groups, {**held.meters, 16: 1, 99: 5}))
     assert [(how, group.number) for how, group in changes.groups] == [("modify", first)]
@@ -99,16 +100,22 @@ def test_a_server_takeover_is_one_flow_mod():
 
 
 def test_a_return_also_forgets_what_switches_learned():
-    changes = state_change(FIGURE1, *states(Steering({"tokyo": Side.SPARE}), ACTIVE), ["tokyo"])
+    before, after = states(Steering({"tokyo": Side.SPARE}), ACTIVE)
+    changes = state_change(FIGURE1, before, after, ["tokyo"])
     assert (len(changes.rules), len(changes.forgotten), changes.flow_mods) == (1, 1, 2)
     single = Steering({"tokyo": Side.ACTIVE}, {TOKYO_1: Side.SPARE})
-    changes = state_change(FIGURE1, *states(single, ACTIVE), [TOKYO_1])
+    before, after = states(single, ACTIVE)
+    changes = state_change(FIGURE1, before, after, [TOKYO_1])
     assert (len(changes.removed), len(changes.forgotten)) == (1, 1)
 
 
-def test_the_same_program_twice_changes_nothing():
-    assert program_change(program_of(FIGURE1, "s1"), program_of(FIGURE1, "s1")).empty
-    changes = program_change(program_of(FIGURE1, "s1"), program_of(figure1(k_count=2), "s1"))
-    assert changes.rules == ()
-    assert all("tokyo" not in str(rule) for rule in changes.removed)
-    assert len(changes.removed) > 0
+def test_the_same_paths_twice_change_nothing_and_a_dead_link_only_groups():
+    view = look_from(FIGURE1, FIGURE1.switches["s1"], {})
+    whole = compile_routes(FIGURE1, find_paths(FIGURE1), view)
+    broken = compile_routes(FIGURE1, find_paths(FIGURE1, frozenset({PortRef("s1", 11)})), view)
+    assert route_change(whole, whole).empty
+    changes = route_change(whole, broken)
+    assert (changes.rules, changes.removed) == ((), ())
+    assert {how for how, _ in changes.groups} == {"modify"}
+    # Both other switches are reached by the port that is left.
+    assert {bucket.watch_port for _, group in changes.groups for bucket in group.buckets} == {12}

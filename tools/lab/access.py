@@ -8,7 +8,7 @@ unreachable.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from kirikae.wire import BOUNCE_MAC
 from tools.lab import packets
@@ -17,18 +17,15 @@ from tools.lab.sockets import deep_buffers, udp_socket
 
 _ETHERTYPE = {4: 0x0800, 6: 0x86DD}
 _BATCH = 256
-_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_MR_PROMISC = 263, 1, 1  # linux/if_packet.h
 _BOUNCE_ADDRESS = bytes.fromhex(BOUNCE_MAC.replace(":", ""))
 
 
 class UserRequest:
     """A request, and the way back to the user who sent it."""
 
-    __slots__ = ("_reply", "_return", "k")
+    __slots__ = ("_reply", "_return")
 
-    def __init__(self, k: int, reply: Callable[[bytes], None], give_back: Callable[[], None]) -> None:
-        self.k = k
-        """Offset of the terminator that the user's request came to."""
+    def __init__(self, reply: Callable[[bytes], None], give_back: Callable[[], None]) -> None:
         self._reply = reply
         self._return = give_back
 
@@ -42,17 +39,16 @@ class UserRequest:
 
 
 class AccessSide:
-    """Packet sockets on the access interface, and one bound UDP socket per terminator to answer from."""
+    """Packet sockets on the access interface, and a bound UDP socket to answer from."""
 
-    def __init__(self, interface: str, offsets: Mapping[str, int], port: int) -> None:
-        """Offsets by terminator address, all of one IP version."""
-        self._version = 6 if ":" in next(iter(offsets)) else 4
+    def __init__(self, interface: str, address: str, port: int) -> None:
+        self._version = 6 if ":" in address else 4
+        self._address = address
         self._port = port
-        self._offsets = offsets
         self._bounce_to = (interface, _ETHERTYPE[self._version], 0, 0, _BOUNCE_ADDRESS)
         self.bounced = 0
         self.send_errors = 0
-        self._answer_from = {address: self._bound(address) for address in offsets}
+        self._answer_from = self._bound()
         self.requests_socket = self._packets(interface, packets.udp_to_port(self._version, port))
         self.syns_socket = self._packets(interface, DROP_ALL)
 
@@ -60,9 +56,8 @@ class AccessSide:
         """What has come in: requests and their text."""
         for packet in _drain(self.requests_socket):
             request = packets.parse_udp(packet)
-            k = None if request is None else self._offsets.get(request.destination)
-            if request is not None and k is not None:
-                yield self._user_request(request, k), request.payload
+            if request is not None and request.destination == self._address:
+                yield self._user_request(request), request.payload
 
     def silence_kernel(self) -> None:
         """Take over new TCP connections: from now on every SYN is ours (call when the kernel ignores them)."""
@@ -85,20 +80,20 @@ class AccessSide:
         except OSError:
             self.send_errors += 1
 
-    def _user_request(self, request: UdpRequest, k: int) -> UserRequest:
-        return UserRequest(k, lambda message: self._answer(request, message), lambda: self.bounce(request.packet))
+    def _user_request(self, request: UdpRequest) -> UserRequest:
+        return UserRequest(lambda message: self._answer(request, message), lambda: self.bounce(request.packet))
 
     def _answer(self, request: UdpRequest, message: bytes) -> None:
         try:
-            self._answer_from[request.destination].sendto(message, (request.source, request.source_port))
+            self._answer_from.sendto(message, (request.source, request.source_port))
         except OSError:
             self.send_errors += 1
 
-    def _bound(self, address: str) -> socket.socket:
+    def _bound(self) -> socket.socket:
         """A UDP socket that the kernel finds, so that it sends no ICMP, and that queues nothing."""
-        sock = udp_socket(address)
+        sock = udp_socket(self._address)
         attach_filter(sock, DROP_ALL)
-        sock.bind((address, self._port))
+        sock.bind((self._address, self._port))
         return sock
 
     def _packets(self, interface: str, program: packets.Filter) -> socket.socket:
@@ -111,53 +106,44 @@ class AccessSide:
 
 
 class PlainAccessSide:
-    """Ordinary UDP sockets, open only while the server is reachable."""
+    """An ordinary UDP socket, open only while the server is reachable."""
 
-    def __init__(self, offsets: Mapping[str, int], port: int) -> None:
-        self._offsets = offsets
+    def __init__(self, address: str, port: int) -> None:
+        self._address = address
         self._port = port
-        self._sockets: dict[int, socket.socket] = {}
+        self._socket: socket.socket | None = None
         self.send_errors = 0
         self.bounced = 0
 
-    def open(self) -> list[socket.socket]:
-        self._sockets = {k: self._bound(address) for address, k in self._offsets.items()}
-        return list(self._sockets.values())
+    def open(self) -> socket.socket:
+        self._socket = udp_socket(self._address)
+        self._socket.bind((self._address, self._port))
+        return self._socket
 
-    def close(self) -> list[socket.socket]:
-        """Close the ports; from now on the kernel refuses with ICMP. Returns what is to be closed."""
-        closing, self._sockets = list(self._sockets.values()), {}
+    def close(self) -> socket.socket | None:
+        """From now on the kernel refuses with ICMP. Returns the socket that is to be closed."""
+        closing, self._socket = self._socket, None
         return closing
 
     def receive(self) -> Iterator[tuple[UserRequest, bytes]]:
-        for k, sock in self._sockets.items():
-            for _ in range(_BATCH):
-                try:
-                    payload, user = sock.recvfrom(2048)
-                except OSError:
-                    break
-                yield self._user_request(sock, k, user), payload
+        sock = self._socket
+        for _ in range(_BATCH):
+            try:
+                if sock is None:
+                    return
+                payload, user = sock.recvfrom(2048)
+            except OSError:  # nothing left, or closed meanwhile
+                return
+            yield self._user_request(sock, user), payload
 
-    def _user_request(self, sock: socket.socket, k: int, user: tuple[str, int]) -> UserRequest:
+    def _user_request(self, sock: socket.socket, user: tuple[str, int]) -> UserRequest:
         def answer(message: bytes) -> None:
             try:
                 sock.sendto(message, user)
             except OSError:
                 self.send_errors += 1
 
-        return UserRequest(k, answer, lambda: None)
-
-    def _bound(self, address: str) -> socket.socket:
-        sock = udp_socket(address)
-        sock.bind((address, self._port))
-        return sock
-
-
-def receive_all(interface_socket: socket.socket) -> None:
-    """Let a packet socket see frames for any MAC: several terminators with their own MACs share the interface."""
-    index = socket.if_nametoindex(interface_socket.getsockname()[0])
-    membership = index.to_bytes(4, "little") + _PACKET_MR_PROMISC.to_bytes(2, "little") + bytes(10)
-    interface_socket.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
+        return UserRequest(answer, lambda: None)
 
 
 def _drain(sock: socket.socket) -> Iterator[bytes]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from collections.abc import Mapping
 
 from tools.lab.access import UserRequest
 from tools.lab.packets import DROP_ALL, attach_filter, detach_filter
@@ -22,24 +21,25 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER with time 0: close sends RST (sock
 
 
 class Connections:
-    """Listening sockets, one per terminator, and the users' open connections."""
+    """The listening socket, and the users' open connections."""
 
-    def __init__(self, offsets: Mapping[str, int], port: int) -> None:
+    def __init__(self, address: str, port: int) -> None:
         self.reset = 0
-        self.listeners = {k: self._listener(address, port) for address, k in offsets.items()}
+        self.listener = socket.create_server((address, port), family=family(address), backlog=512)
+        self.listener.setblocking(False)
         self._unfinished: dict[socket.socket, bytes] = {}
         """The begun line of each open connection."""
 
-    def accept(self, k: int) -> socket.socket | None:
+    def accept(self) -> socket.socket | None:
         try:
-            connection, _user = self.listeners[k].accept()
+            connection, _user = self.listener.accept()
         except OSError:  # the user has gone already
             return None
         connection.setblocking(False)
         self._unfinished[connection] = b""
         return connection
 
-    def receive(self, connection: socket.socket, k: int) -> list[tuple[UserRequest, bytes]] | None:
+    def receive(self, connection: socket.socket) -> list[tuple[UserRequest, bytes]] | None:
         """The requests that are complete; None when the connection is over."""
         try:
             data = connection.recv(65536)
@@ -51,7 +51,7 @@ class Connections:
         if not data or len(rest) > _LONGEST_LINE:
             return None
         self._unfinished[connection] = rest
-        return [(self._user_request(connection, k), line) for line in lines]
+        return [(self._user_request(connection), line) for line in lines]
 
     def close(self, connection: socket.socket) -> None:
         self._unfinished.pop(connection, None)
@@ -67,14 +67,12 @@ class Connections:
 
     def ignore_new(self) -> None:
         """From now on the kernel does not answer a SYN."""
-        for listener in self.listeners.values():
-            attach_filter(listener, DROP_ALL)
+        attach_filter(self.listener, DROP_ALL)
 
     def welcome_new(self) -> None:
-        for listener in self.listeners.values():
-            detach_filter(listener)
+        detach_filter(self.listener)
 
-    def _user_request(self, connection: socket.socket, k: int) -> UserRequest:
+    def _user_request(self, connection: socket.socket) -> UserRequest:
         def answer(message: bytes) -> None:
             if connection in self._unfinished:
                 with contextlib.suppress(OSError):  # the user has gone: the next receive() tells
@@ -85,9 +83,4 @@ class Connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)  # the user connects again; the next receive() cleans up
 
-        return UserRequest(k, answer, give_back)
-
-    def _listener(self, address: str, port: int) -> socket.socket:
-        listener = socket.create_server((address, port), family=family(address), backlog=512)
-        listener.setblocking(False)
-        return listener
+        return UserRequest(answer, give_back)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 
-from tools.lab.access import AccessSide, PlainAccessSide, UserRequest, receive_all
+from tools.lab.access import AccessSide, PlainAccessSide, UserRequest
 from tools.lab.connections import Connections
 from tools.lab.loop import Loop
 from tools.lab.options import Options
@@ -44,7 +44,8 @@ class Front:
         if isinstance(self._access, AccessSide):
             self._access.silence_kernel()
         else:
-            for sock in self._access.close():
+            sock = self._access.close()
+            if sock is not None:
                 self._loop.forget(sock)
                 sock.close()
 
@@ -57,35 +58,31 @@ class Front:
             self._connections.welcome_new()
 
     def _open_access(self, options: Options) -> AccessSide | PlainAccessSide:
-        access = AccessSide(options.interface, options.addresses, options.port)
-        if options.promiscuous:
-            receive_all(access.requests_socket)
+        access = AccessSide(options.interface, options.address, options.port)
         self._loop.watch(access.requests_socket, lambda: self._take(access.receive()))
         self._loop.watch(access.syns_socket, access.bounce_syns)
         return access
 
     def _open_plain(self, options: Options) -> AccessSide | PlainAccessSide:
-        access = PlainAccessSide(options.addresses, options.port)
+        access = PlainAccessSide(options.address, options.port)
         self._watch_plain(access)
         return access
 
     def _watch_plain(self, access: PlainAccessSide) -> None:
-        for sock in access.open():
-            self._loop.watch(sock, lambda: self._take(access.receive()))
+        self._loop.watch(access.open(), lambda: self._take(access.receive()))
 
     def _open_connections(self, options: Options) -> Connections:
-        connections = Connections(options.addresses, options.port)
-        for k, listener in connections.listeners.items():
-            self._loop.watch(listener, lambda k=k: self._accept(connections, k))  # type: ignore[misc]
+        connections = Connections(options.address, options.port)
+        self._loop.watch(connections.listener, lambda: self._accept(connections))
         return connections
 
-    def _accept(self, connections: Connections, k: int) -> None:
-        connection = connections.accept(k)
+    def _accept(self, connections: Connections) -> None:
+        connection = connections.accept()
         if connection is not None:
-            self._loop.watch(connection, lambda: self._receive(connections, connection, k))
+            self._loop.watch(connection, lambda: self._receive(connections, connection))
 
-    def _receive(self, connections: Connections, connection: socket.socket, k: int) -> None:
-        work = connections.receive(connection, k)
+    def _receive(self, connections: Connections, connection: socket.socket) -> None:
+        work = connections.receive(connection)
         if work is None:
             self._loop.forget(connection)
             connections.close(connection)

@@ -12,8 +12,8 @@ from tools.lab import protocol
 @dataclass(frozen=True)
 class Options:
     server: str
-    """The server's base address; terminators are at base + k."""
-    offsets: tuple[int, ...]
+    """The server's base address; the terminator is at base + k."""
+    k: int
     side: str
     """`active` or `spare`."""
     interface: str
@@ -33,14 +33,11 @@ class Options:
     answer_itself: bool = False
     """Answer without a server, for benches of the network alone."""
     udp_only: bool = False
-    promiscuous: bool = False
-    """Take frames for any MAC: the terminators of this host have their own MACs."""
 
     @property
-    def addresses(self) -> dict[str, int]:
-        """Offsets by terminator address."""
-        base = ipaddress.ip_address(self.server)
-        return {str(base + k): k for k in self.offsets}
+    def address(self) -> str:
+        """The terminator's own (JP5545888B2 claim 2)."""
+        return str(ipaddress.ip_address(self.server) + self.k)
 
     @property
     def bounces(self) -> bool:
@@ -53,21 +50,10 @@ class Options:
         return self.timeout_s if self.bounces else self.hold_s
 
 
-def parse_offsets(text: str) -> tuple[int, ...]:
-    """Read `1`, `1,2,5` or `1-1000`. Raises ValueError."""
-    offsets: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.partition("-")
-        offsets.extend(range(int(first), int(last if dash else first) + 1))
-    if not offsets or min(offsets) < 1:
-        raise ValueError(f"{text!r}: offsets are numbers from 1, for example 1,2,5 or 1-1000")
-    return tuple(offsets)
-
-
 def parse_options(arguments: list[str] | None = None) -> Options:
     parser = argparse.ArgumentParser(prog="tools.lab.terminator", description="A terminator of the lab.")
     parser.add_argument("--server", required=True, help="base address of its server; the terminator is at base + k")
-    parser.add_argument("--offsets", required=True, type=parse_offsets, help="k, or several: 1,2,5 or 1-1000")
+    parser.add_argument("--k", required=True, type=int, help="the terminator's offset, 1 or more")
     parser.add_argument("--side", required=True, choices=["active", "spare"])
     parser.add_argument("--interface", required=True, help="the access interface")
     parser.add_argument("--port", type=int, default=Options.port)
@@ -82,7 +68,6 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         ("--plain", "no bounce: while the server is unreachable the kernel sends ICMP"),
         ("--answer-itself", "answer without a server"),
         ("--udp-only", "no TCP"),
-        ("--promiscuous", "take frames for any MAC"),
     ):
         parser.add_argument(flag, action="store_true", help=meaning)
     values = vars(parser.parse_args(arguments))

@@ -1,10 +1,10 @@
 """A terminator of the lab: hands users' requests to its server and keeps each until the server answered it.
 
-    python -m tools.lab.terminator --server 10.0.0.10 --offsets 1 --side active --interface ta1-eth0
+    python -m tools.lab.terminator --server 10.0.0.10 --k 1 --side active --interface ta1-eth0
 
 What the server refuses, does not answer in time, or cannot be asked because it is unreachable, an active terminator
 returns to the access network as the original IP packet (the bounce). A spare terminator never bounces: it keeps
-requests for a while, in case its server comes back. Several offsets: one process stands for all terminators of a host.
+requests for a while, in case its server comes back.
 """
 
 from __future__ import annotations
@@ -49,9 +49,8 @@ class Terminator:
         self._loop = Loop()
         self._liveness = Liveness(time.monotonic(), options.probe_every_s, options.missed_limit)
         self._outstanding: Outstanding[Work] = Outstanding(1_000_000 if options.bounces else options.hold_limit)
-        self._uplink = Uplink(options.server, options.addresses, options.port)
-        for k, sock in self._uplink.sockets.items():
-            self._loop.watch(sock, lambda k=k: self._hear_server(k))  # type: ignore[misc]
+        self._uplink = Uplink(options.address, options.server, options.port)
+        self._loop.watch(self._uplink.socket, self._hear_server)
         self._front = Front(self._loop, options, self.take)
 
     def run(self, stop: StopFlag) -> None:
@@ -77,7 +76,7 @@ class Terminator:
             if crowded_out is not None:
                 self._give_up(crowded_out[0])
             if self._liveness.reachable:
-                self._forward(request, text)
+                self._forward(text)
 
     # Time
 
@@ -97,22 +96,19 @@ class Terminator:
         if was_reachable and not self._liveness.reachable:
             self._server_lost(f"{self._options.missed_limit} probes without an answer")
         if number is not None:
-            try:
-                self._uplink.send_probe(number)
-            except OSError as error:
-                self._refused(error)
+            self._forward(protocol.probe(number))
 
     # The server
 
-    def _forward(self, request: UserRequest, text: bytes) -> None:
+    def _forward(self, message: bytes) -> None:
         try:
-            self._uplink.send(request.k, text)
+            self._uplink.send(message)
         except OSError as error:
             self._refused(error)
 
-    def _hear_server(self, k: int) -> None:
+    def _hear_server(self) -> None:
         try:
-            for message in self._uplink.receive(k):
+            for message in self._uplink.receive():
                 self._server_said(message)
         except OSError as error:
             self._refused(error)
@@ -139,8 +135,8 @@ class Terminator:
             say(event="server-reachable", server=self._options.server, held=len(self._outstanding))
             if self._options.bounces:
                 self._front.server_back()
-            for request, text in self._outstanding.values():
-                self._forward(request, text)
+            for _request, text in self._outstanding.values():
+                self._forward(text)
 
     def _refused(self, error: OSError) -> None:
         """The server's host said no (ICMP), or there is no way to it."""
@@ -151,9 +147,8 @@ class Terminator:
 
     def _take_answers_that_came_before(self) -> None:
         """A socket reports an error ahead of the answers that it received earlier: nobody must ask for those again."""
-        for k in self._options.offsets:
-            for message in self._uplink.receive_ignoring_errors(k):
-                self._server_said(message)
+        for message in self._uplink.receive_ignoring_errors():
+            self._server_said(message)
 
     def _server_lost(self, because: str) -> None:
         self._count.failures += 1
@@ -180,7 +175,7 @@ class SelfAnswering:
 
     def __init__(self, options: Options) -> None:
         self._loop = Loop()
-        self._suffixes = {k: protocol.answer_suffix(options.server, k, options.side) for k in options.offsets}
+        self._suffix = protocol.answer_suffix(options.server, options.k, options.side)
         self._front = Front(self._loop, options, self.take)
         self._answered = 0
 
@@ -195,17 +190,17 @@ class SelfAnswering:
         for request, text in work:
             key = protocol.request_key(text)
             if key is not None:
-                request.answer(protocol.answer(key, self._suffixes[request.k]))
+                request.answer(protocol.answer(key, self._suffix))
                 self._answered += 1
 
 
 def main() -> None:
     options = parse_options()
     stop = StopFlag().listen()
-    allow_many_files()
+    allow_many_files()  # one per user connection
     terminator = SelfAnswering(options) if options.answer_itself else Terminator(options)
     stay_quiet()
-    say(ready=True, program="terminator", side=options.side, addresses=list(options.addresses)[:4])
+    say(ready=True, program="terminator", side=options.side, address=options.address)
     terminator.run(stop)
     say(event="stopped", **terminator.counters())
 

@@ -1,0 +1,132 @@
+"""Which lab owns what on this machine, on disk: a lab that was killed can be removed, a living one is let be.
+
+/run/kirikae-lab/<lab id>.lock    held with flock(2) by the lab's process as long as it lives
+/run/kirikae-lab/<lab id>/        what it made: network.json (bridges, interfaces), <name>.pid (pid and its start time)
+
+The id of a lab is the prefix of its bridges' names: two labs with the same names cannot live at the same time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+ROOT = Path("/run/kirikae-lab")
+_POLL_S = 0.1
+
+
+class LabBusyError(Exception):
+    """Another process has a lab with the same names."""
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What a lab had made when it wrote it down last."""
+
+    bridges: tuple[str, ...]
+    interfaces: tuple[str, ...]
+    """In the root namespace."""
+    processes: tuple[tuple[str, int], ...]
+    """Name and pid of those that still run."""
+
+
+class Ownership:
+    """One lab's lock and its list of belongings."""
+
+    def __init__(self, lab_id: str, root: Path = ROOT) -> None:
+        self.lab_id = lab_id
+        self._root = root
+        self._directory = root / lab_id
+        self._lock: IO[str] | None = None
+
+    def acquire(self, wait_s: float = 0.0) -> None:
+        """Take the lock, wait for it at most so long. Raises LabBusyError that says who has it."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        lock = open(self._root / f"{self.lab_id}.lock", "a+")  # noqa: SIM115 (held as long as the lab lives)
+        deadline = time.monotonic() + wait_s
+        while not _try_lock(lock):
+            if time.monotonic() >= deadline:
+                lock.seek(0)
+                owner = lock.read().strip() or "unknown"
+                lock.close()
+                raise LabBusyError(
+                    f"the process {owner} has a lab with bridges {self.lab_id}*: wait for it, or stop it"
+                )
+            time.sleep(_POLL_S)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def release(self) -> None:
+        """Give the lock back and forget the belongings: call when they are gone."""
+        if self._lock is None:
+            return
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._lock.truncate(0)
+        self._lock.close()
+        self._lock = None
+
+    def note_network(self, bridges: Collection[str], interfaces: Collection[str]) -> None:
+        """Write down what is about to be made."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"bridges": list(bridges), "interfaces": list(interfaces)})
+        (self._directory / "network.json").write_text(text)
+
+    def note_process(self, name: str, pid: int) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        (self._directory / f"{name}.pid").write_text(f"{pid} {start_time(pid)}\n")
+
+    def forget_process(self, name: str) -> None:
+        (self._directory / f"{name}.pid").unlink(missing_ok=True)
+
+    def belongings(self) -> Belongings:
+        network: dict[str, list[str]] = {"bridges": [], "interfaces": []}
+        with contextlib.suppress(OSError, ValueError):
+            network = json.loads((self._directory / "network.json").read_text())
+        return Belongings(tuple(network["bridges"]), tuple(network["interfaces"]), tuple(self._running()))
+
+    def _running(self) -> Iterator[tuple[str, int]]:
+        """Processes whose pid still belongs to the process that was written down."""
+        for file in sorted(self._directory.glob("*.pid")):
+            with contextlib.suppress(OSError, ValueError):
+                pid, started = file.read_text().split()
+                if start_time(int(pid)) == started:
+                    yield file.stem, int(pid)
+
+
+def known_labs(root: Path = ROOT) -> list[str]:
+    """Ids of all labs that left something on disk."""
+    return sorted({path.stem for path in root.glob("*.lock")} | {path.name for path in root.glob("*") if path.is_dir()})
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); `gone` when it does not run."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "gone"
+    return "gone" if fields[0] in "ZX" else fields[19]
+
+
+def kill(pid: int) -> None:
+    """SIGKILL; a process that is gone already is all right."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,108 @@
+"""The controller of a lab: a stock `ryu-manager` with the access control app, on loopback ports of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+from tools.processes import LabError, Process, Processes, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+"""Of the project's source."""
+APP = "ryu_apps.access_control"
+
+
+class RyuController:
+    """Starts, kills and asks one controller. Its ports stay the same over restarts."""
+
+    def __init__(self, processes: Processes, run_dir: Path, app: str = APP) -> None:
+        self.openflow_port = free_port()
+        self.api_port = free_port()
+        self._processes = processes
+        self._run_dir = run_dir
+        self._app = app
+        self.process: Process | None = None
+
+    @property
+    def target(self) -> str:
+        """What the switches connect to."""
+        return f"tcp:127.0.0.1:{self.openflow_port}"
+
+    def start(self) -> Process:
+        """Returns when it accepts switches. Raises LabError with the end of its log."""
+        self.process = self._processes.start("controller", self._command(), self._environment())
+        process = self.process
+        wait_until(lambda: not process.runs() or _listens(self.openflow_port), 20.0, "the controller listens")
+        if not process.runs():
+            raise LabError(f"the controller ended{process.last_words()}")
+        return process
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye to anybody."""
+        self._running().kill()
+
+    def stop(self) -> None:
+        self._processes.stop(self._running())
+
+    def get(self, path: str) -> tuple[int, object]:
+        """Ask its API: HTTP status and the JSON answer; status 0 while nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError):
+            return 0, None
+        finally:
+            connection.close()
+
+    def ready(self) -> bool:
+        """Every switch is connected and holds its program."""
+        return self.get("/v1/ready")[0] == 200
+
+    def _running(self) -> Process:
+        if self.process is None:
+            raise LabError("the controller was not started")
+        return self.process
+
+    def _command(self) -> list[str]:
+        manager = Path(sys.executable).parent / "ryu-manager"
+        options = {
+            "--ofp-listen-host": "127.0.0.1",
+            "--ofp-tcp-listen-port": str(self.openflow_port),
+            "--wsapi-host": "127.0.0.1",
+            "--wsapi-port": str(self.api_port),
+        }
+        return [str(manager), *(word for option in options.items() for word in option), self._app]
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "KIRIKAE_CONFIG": str(self._run_dir / "config.yaml"),
+            "KIRIKAE_STATE_DIR": str(self._run_dir / "state"),
+            "KIRIKAE_EVENTS": str(self._run_dir / "events.jsonl"),
+            "PYTHONPATH": python_path(),
+        }
+
+
+def python_path() -> str:
+    """PYTHONPATH with which a program finds this project's packages from any directory."""
+    inherited = os.environ.get("PYTHONPATH")
+    return f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,287 @@
+"""A lab that runs: network, controller, services, users, captures; everything it starts it also ends.
+
+    with Lab("examples/figure1.yaml", "out/run") as lab:
+        lab.start_services()
+        lab.wait_ready()
+        with lab.capture():
+            users = [lab.start_user(host.name, rate=100, duration=5) for host in lab.network.of_role("user")]
+            ...
+
+Only one lab with the same names lives on a machine at a time; what an earlier one left behind is removed first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from kirikae.configuration.loader import load
+from kirikae.identity import PairId
+from tools.captures import Captures, Tap
+from tools.cleanup import list_bridges, remove_belongings
+from tools.ownership import LabBusyError, Ownership
+from tools.processes import LabError, Process, Processes, wait_until
+from topologies import openvswitch
+from topologies.controller import APP, RyuController, python_path
+from topologies.network import mininet, root_interfaces
+from topologies.plan import Host, plan
+
+PREFIX = os.environ.get("KIRIKAE_LAB_PREFIX", "kk")
+"""What bridge names begin with, and the id of the lab."""
+_LOCK_WAIT_S = 60.0
+
+
+class UserRun:
+    """A user terminal that sends requests."""
+
+    def __init__(self, process: Process, report: Path) -> None:
+        self.process = process
+        self._report = report
+
+    def wait(self, timeout_s: float) -> dict[str, Any]:
+        """Wait until it has finished; its report. Raises LabError."""
+        if self.process.wait(timeout_s) != 0:
+            raise LabError(f"{self.process.name} failed{self.process.last_words()}")
+        report: dict[str, Any] = json.loads(self._report.read_text())
+        return report
+
+    def stop(self, timeout_s: float = 10.0) -> dict[str, Any]:
+        """Let it send nothing more; its report when the last answers are there."""
+        self.process.stop(timeout_s)
+        return self.wait(timeout_s)
+
+
+class Lab:
+    """One lab from start to stop. Use it as a context manager."""
+
+    def __init__(
+        self,
+        configuration: str | Path,
+        run_dir: str | Path,
+        *,
+        controller: bool = True,
+        switch_target: str | None = None,
+        only: Collection[PairId] | None = None,
+        app: str = APP,
+        prefix: str = PREFIX,
+    ) -> None:
+        """`controller`: start one of our own; otherwise switches connect to `switch_target`, if there is one.
+
+        `only`: the pairs that get terminators, for configurations with more than a machine can hold.
+        """
+        self.run_dir = Path(run_dir).resolve()
+        self.configuration = load(configuration)
+        self.network = plan(self.configuration, prefix, only)
+        self.owner = Ownership(prefix)
+        self.processes = Processes(self.owner, self.run_dir / "log")
+        self.net: Any = None
+        """The Mininet network."""
+        self._source = Path(configuration)
+        self._controller = RyuController(self.processes, self.run_dir, app) if controller else None
+        self._switch_target = switch_target
+        self._undo = contextlib.ExitStack()
+
+    def __enter__(self) -> Lab:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    # Start and stop
+
+    def start(self, lock_wait_s: float = _LOCK_WAIT_S) -> None:
+        """Build the network, connect it to the controller. On failure everything is undone and the logs stay."""
+        try:
+            self._take_names(lock_wait_s)
+            self._write_run()
+            self._build()
+            if self._controller is not None:
+                self._controller.start()
+                openvswitch.set_controller(self.managed_bridges, self._controller.target)
+            elif self._switch_target is not None:
+                openvswitch.set_controller(self.managed_bridges, self._switch_target)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything; each step is done even when one before it failed."""
+        self._undo.close()
+
+    def _take_names(self, wait_s: float) -> None:
+        self.owner.acquire(wait_s)
+        self._undo.callback(self.owner.release)
+        remove_belongings(self.owner)
+        taken = {bridge.name for bridge in self.network.bridges} & set(list_bridges())
+        if taken:
+            names = ", ".join(sorted(taken))
+            raise LabBusyError(f"bridges {names} exist, and no lab made them: `python -m tools.cleanup --unmarked`")
+
+    def _build(self) -> None:
+        interfaces = root_interfaces(self.network)
+        self.owner.note_network([bridge.name for bridge in self.network.bridges], interfaces)
+        self._undo.callback(remove_belongings, self.owner)
+        self.net = mininet(self.network, [], self.owner)
+        self._undo.callback(self.net.stop)
+        self._undo.callback(self.processes.stop_all)
+        openvswitch.keep_kernel_out(interfaces)
+        self.net.start()
+
+    def _write_run(self) -> None:
+        for name in ("log", "pcap", "users", "flows", "state"):
+            (self.run_dir / name).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._source, self.run_dir / "config.yaml")
+        hosts = {host.name: describe(host) for host in self.network.hosts}
+        (self.run_dir / "run.json").write_text(json.dumps({"hosts": hosts}, indent=1) + "\n")
+
+    # Controller and switches
+
+    @property
+    def managed_bridges(self) -> list[str]:
+        return [bridge.name for bridge in self.network.bridges if bridge.managed]
+
+    @property
+    def controller(self) -> RyuController:
+        """Raises LabError when the lab has none of its own."""
+        if self._controller is None:
+            raise LabError("this lab has no controller of its own")
+        return self._controller
+
+    def start_controller(self) -> Process:
+        return self.controller.start()
+
+    def kill_controller(self) -> None:
+        self.controller.kill()
+
+    def wait_connected(self, timeout_s: float = 20.0) -> None:
+        """Until every switch has its controller. Raises LabError."""
+        wait_until(lambda: openvswitch.connected(self.managed_bridges), timeout_s, "all switches are connected")
+
+    def wait_ready(self, timeout_s: float = 30.0) -> None:
+        """Until every switch holds its program, by the controller's word. Raises LabError."""
+        process = self.controller.process
+        wait_until(
+            lambda: self.controller.ready() or (process is not None and not process.runs()),
+            timeout_s,
+            "the controller is ready",
+        )
+        if process is not None and not process.runs():
+            raise LabError(f"the controller ended{process.last_words()}")
+
+    def dump_flows(self, label: str) -> None:
+        """Write every switch's flows and groups to flows/<label>-<bridge>.txt."""
+        for bridge in self.network.bridges:
+            (self.run_dir / "flows" / f"{label}-{bridge.name}.txt").write_text(openvswitch.dump(bridge.name))
+
+    # Programs in hosts
+
+    def command(self, host: str, *command: str) -> list[str]:
+        """A command line that runs in a host; the process is the command's own."""
+        return list(self.net[host].prefix(*command))
+
+    def run(self, host: str, *command: str, timeout_s: float = 20.0) -> str:
+        """Run a command in a host to its end; its output. Raises LabError when it fails."""
+        done = subprocess.run(
+            self.command(host, *command), capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+        if done.returncode:
+            raise LabError(f"{host}: {' '.join(command)}: status {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def spawn(self, host: str, *command: str, name: str | None = None) -> Process:
+        """Start a program in a host; log/<name>.log has its output. The name is the host's, unless stated."""
+        return self.processes.start(name or host, self.command(host, *command), {"PYTHONPATH": python_path()})
+
+    def spawn_python(self, host: str, module: str, *arguments: str, name: str | None = None) -> Process:
+        """Start one of this project's modules in a host."""
+        return self.spawn(host, sys.executable, "-m", module, *arguments, name=name)
+
+    def start_services(self, *extra: str) -> None:
+        """Servers, then terminators (with extra options); returns when all of them are ready."""
+        for role, options in (("server", ()), ("terminator", extra)):
+            started = [self.start_service(host.name, *options) for host in self.network.of_role(role)]
+            for process in started:
+                process.wait_for_output('"ready": true')
+
+    def start_service(self, name: str, *extra: str) -> Process:
+        """Start the service of one server or terminator host, under the host's name."""
+        host = self.network.host(name)
+        if host.role == "server":
+            options = ["--address", str(host.addresses[0]), "--side", str(host.side)]
+            return self.spawn_python(name, "tools.lab.server", *options, *extra)
+        pair = host.pairs[0]
+        base = self.configuration.server_pairs[pair.server].base(host.side) if host.side else ""
+        options = ["--server", str(base), "--k", str(pair.k), "--side", str(host.side)]
+        options += ["--interface", host.interfaces[0].name]
+        return self.spawn_python(name, "tools.lab.terminator", *options, *extra)
+
+    def start_user(
+        self,
+        name: str,
+        rate: float = 100.0,
+        *,
+        duration: float | None = None,
+        count: int | None = None,
+        tcp: bool = False,
+        report_every: float | None = None,
+        extra: Sequence[str] = (),
+    ) -> UserRun:
+        """Let a user terminal send requests until it is stopped, or for so long, or so many; returns when it began."""
+        report = self.run_dir / "users" / f"{name}.json"
+        report.unlink(missing_ok=True)
+        options = [*self._user_options(name, name), "--rate", str(rate), "--report", str(report), *extra]
+        options += [] if duration is None else ["--duration", str(duration)]
+        options += [] if count is None else ["--count", str(count)]
+        options += [] if report_every is None else ["--report-every", str(report_every)]
+        options += ["--tcp"] if tcp else []
+        process = self.spawn_python(name, "tools.lab.user", *options)
+        process.wait_for_output('"ready": true')
+        return UserRun(process, report)
+
+    def wait_serving(self, users: Iterable[str] | None = None, timeout_s: float = 10.0, *extra: str) -> None:
+        """Until requests of these users (all of them) are answered, end to end. Raises LabError."""
+        names = [host.name for host in self.network.of_role("user")] if users is None else list(users)
+        checks = [self._start_check(name, timeout_s, extra) for name in names]
+        failed = [name for name, check in zip(names, checks, strict=True) if check.wait(timeout_s + 5.0) != 0]
+        if failed:
+            raise LabError(f"no answer for {', '.join(failed)} within {timeout_s:g} s; see {self.run_dir}")
+
+    def _start_check(self, name: str, timeout_s: float, extra: Sequence[str]) -> Process:
+        options = [*self._user_options(name, f"{name}-check"), "--rate", "20", "--wait-s", str(timeout_s), *extra]
+        return self.spawn_python(name, "tools.lab.user", *options, name=f"{name}-check")
+
+    def _user_options(self, host: str, name: str) -> list[str]:
+        source = self.network.host(host).addresses[0]
+        service = self.configuration.service.address(source.version)
+        return ["--name", name, "--source", str(source), "--service", str(service)]
+
+    # Captures
+
+    def capture(self, interfaces: Collection[str] | None = None, immediate: bool = False) -> Captures:
+        """A recording into pcap/: of these interfaces, or of every host and one end of every cable between switches."""
+        homes = {interface.name: host.name for host in self.network.hosts for interface in host.interfaces}
+        names = [*homes, *(a.name for a, _b in self.network.cables)] if interfaces is None else list(interfaces)
+        taps = [Tap(name, tuple(self.command(homes[name])) if name in homes else ()) for name in names]
+        return Captures(self.processes, self.run_dir / "pcap", taps, immediate)
+
+
+def describe(host: Host) -> dict[str, Any]:
+    """A host as run.json has it."""
+    said: dict[str, Any] = {"role": host.role}
+    if host.side is not None:
+        said["side"] = str(host.side)
+    if host.server is not None:
+        said["server"] = host.server
+    if host.pairs:
+        said["pair"] = str(host.pairs[0])
+    if len(host.pairs) > 1:
+        said["pairs"] = [str(pair) for pair in host.pairs]
+    return said | {"addresses": [str(address) for address in host.addresses]}

@@ -1,0 +1,120 @@
+"""A lab as a Mininet network: a topology from a plan, hosts that configure themselves, switches of Open vSwitch."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from mininet.net import Mininet
+from mininet.node import Host as MininetHost
+from mininet.node import OVSBridge, OVSSwitch
+from mininet.topo import Topo
+
+from topologies.hosts import setup_script
+from topologies.plan import Host, Network, Port
+
+LAB_KEY = "kirikae-lab"
+"""External id of a bridge in Open vSwitch's database: which lab it belongs to."""
+
+
+class Registry(Protocol):
+    """Who writes down what was made, so that it can be removed after a crash."""
+
+    lab_id: str
+
+    def note_process(self, name: str, pid: int) -> None: ...
+
+
+def ovs_datapath() -> str:
+    """`kernel` where the kernel has the openvswitch module, `user` otherwise."""
+    if not Path("/sys/module/openvswitch").exists():
+        subprocess.run(["modprobe", "-q", "openvswitch"], capture_output=True, check=False)
+    return "kernel" if Path("/sys/module/openvswitch").exists() else "user"
+
+
+class LabHost(MininetHost):
+    """A Mininet host that knows its place in the plan (parameter `plan`); everything in one shell script."""
+
+    def startShell(self, mnopts: str | None = None) -> None:
+        super().startShell(mnopts)
+        _note(self)
+
+    def config(self, **_params: Any) -> dict[str, str]:
+        script = setup_script(self.params["plan"])
+        done = subprocess.run(self.prefix("sh", "-s"), input=script, text=True, capture_output=True, check=False)
+        if done.returncode or done.stderr:
+            raise RuntimeError(f"host {self.name} could not be set up: {done.stderr.strip()}")
+        return {}
+
+    def prefix(self, *command: str) -> list[str]:
+        """A command line that runs in this host's namespace; its process is the command's own."""
+        return ["mnexec", "-a", str(self.pid), *command]
+
+
+class LabSwitch(OVSSwitch):
+    """An Open vSwitch bridge that says in the database which lab it belongs to."""
+
+    def startShell(self, mnopts: str | None = None) -> None:
+        super().startShell(mnopts)
+        _note(self)
+
+    def bridgeOpts(self) -> str:
+        registry: Registry | None = self.params.get("registry")
+        mark = f" external_ids:{LAB_KEY}={registry.lab_id}" if registry else ""
+        return super().bridgeOpts() + mark
+
+
+class ConfiguredTopo(Topo):
+    """The topology of a plan. Works with Mininet's own classes as well: everything is in the nodes' parameters."""
+
+    def build(self, network: Network, registry: Registry | None = None, **_params: Any) -> None:
+        shared = {"registry": registry} if registry else {}
+        datapath = ovs_datapath()
+        for bridge in network.bridges:
+            cls = {} if bridge.managed else {"cls": OVSBridge}
+            mode = {"protocols": "OpenFlow13", "failMode": "secure"} if bridge.managed else {}
+            dpid = f"{bridge.dpid:016x}"
+            self.addSwitch(bridge.name, dpid=dpid, datapath=datapath, **mode, **cls, **shared)
+        for host in network.hosts:
+            self.addHost(host.name, cls=LabHost, plan=host, **shared)
+            self._attach(host)
+        for a, b in network.cables:
+            self.addLink(a.bridge, b.bridge, a.number, b.number, intfName1=a.name, intfName2=b.name)
+
+    def _attach(self, host: Host) -> None:
+        for number, interface in enumerate(host.interfaces):
+            port = interface.port
+            self.addLink(
+                host.name,
+                port.bridge,
+                number,
+                port.number,
+                intfName1=interface.name,
+                intfName2=port.name,
+                addr1=interface.mac,
+            )
+
+
+def mininet(network: Network, controllers: Sequence[object], registry: Registry | None = None) -> Mininet:
+    """Build the hosts and cables of a plan; `start()` brings the switches up."""
+    topo = ConfiguredTopo(network=network, registry=registry)
+    net = Mininet(topo=topo, switch=LabSwitch, controller=None, build=False, waitConnected=False)
+    for controller in controllers:
+        net.addController(controller)
+    net.build()
+    return net
+
+
+def root_interfaces(network: Network) -> list[str]:
+    """Interfaces that the lab puts into the root namespace: every switch port."""
+    ports: list[Port] = [interface.port for host in network.hosts for interface in host.interfaces]
+    ports += [port for cable in network.cables for port in cable]
+    return [port.name for port in ports]
+
+
+def _note(node: Any) -> None:
+    registry: Registry | None = node.params.get("registry")
+    if registry:
+        registry.note_process(f"shell-{node.name}", node.pid)

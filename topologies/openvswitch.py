@@ -1,0 +1,52 @@
+"""What a lab asks of Open vSwitch, with its own tools."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+
+_TIMEOUT = "--timeout=10"
+
+
+def set_controller(bridges: Sequence[str], target: str) -> None:
+    """Point switches at a controller (this flushes their flows); after a loss they try again every second at least."""
+    words = ["ovs-vsctl", _TIMEOUT]
+    for bridge in bridges:
+        words += ["--", "set-controller", bridge, target]
+        words += ["--", "set", "controller", bridge, "max_backoff=1000", "connection_mode=out-of-band"]
+    subprocess.run(words, check=True)
+
+
+def connected(bridges: Sequence[str]) -> bool:
+    """Every one of them has its controller."""
+    words = ["ovs-vsctl", _TIMEOUT]
+    for bridge in bridges:
+        words += ["--", "get", "controller", bridge, "is_connected"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
+    return len(said) == len(bridges) and all(word == "true" for word in said)
+
+
+def add_flows(bridge: str, flows: Sequence[str], groups: Sequence[str] = ()) -> None:
+    """Install rules by hand, groups first, for labs without a controller."""
+    for command, lines in (("add-groups", groups), ("add-flows", flows)):
+        if lines:
+            text = "\n".join(lines) + "\n"
+            subprocess.run(["ovs-ofctl", "-O", "OpenFlow13", command, bridge, "-"], input=text, text=True, check=True)
+
+
+def dump(bridge: str) -> str:
+    """Flows, groups and ports of a switch, as its own tool prints them."""
+    parts = []
+    for command in ("dump-flows", "dump-groups", "dump-ports-desc"):
+        done = subprocess.run(
+            ["ovs-ofctl", "-O", "OpenFlow13", command, bridge], capture_output=True, text=True, check=False
+        )
+        parts.append(done.stdout + done.stderr)
+    return "\n".join(parts)
+
+
+def keep_kernel_out(interfaces: Sequence[str]) -> None:
+    """Let the root namespace's own stack neither speak nor listen on switch ports: no ARP, no IPv6."""
+    lines = [f"echo 1 >/proc/sys/net/ipv6/conf/{name}/disable_ipv6" for name in interfaces]
+    lines += ["ip -batch - <<'END'", *(f"link set {name} arp off" for name in interfaces), "END"]
+    subprocess.run(["sh", "-s"], input="\n".join(lines) + "\n", text=True, check=True)

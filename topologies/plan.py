@@ -1,0 +1,273 @@
+"""What a lab consists of, worked out from a configuration: hosts, switches, cables, addresses. Pure values.
+
+Names: user terminals u1, u2...; active terminators ta<k>, spare ones ts<k>; servers sva and svs; the manager mgr. Hosts
+of a second server pair carry its number: 2ta1, 2sva. Host interfaces are <host>-eth0 (access) and <host>-eth1 (a
+terminator's transfer side); a switch port is <bridge>-eth<OpenFlow port>, unless the configuration names it.
+
+The configuration says what is attached to the access network. The transfer side that it leaves open is filled in: the
+manager at port 3, terminators of the first server pair at ports 10 + k (active) and 20 + k (spare), everything else
+from port 101 upwards; every server's network is a /24 (/64), or as much more as its terminators need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from netaddr import IPAddress, IPNetwork, spanning_cidr
+
+from kirikae.configuration.model import Configuration, ServerPair, Terminator
+from kirikae.identity import PairId, PortRef, Side
+from kirikae.wire import derived_mac
+
+_MANAGER_PORT = 3
+_FIRST_FREE_PORT = 101
+_FIRST_NUMBER_OF_NAMED_PORT = 501
+_MANAGER = 40  # [40] in JP5545888B2's figures: the manager's place in the first server pair's network
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A switch of the lab."""
+
+    name: str
+    """Of the OVS bridge."""
+    switch: str
+    """Of the switch in the configuration."""
+    dpid: int
+    managed: bool
+    """It has the controller; otherwise it forwards like any Ethernet switch."""
+    transfer: bool
+
+
+@dataclass(frozen=True)
+class Port:
+    """A switch port."""
+
+    bridge: str
+    number: int
+    name: str
+    """Of the interface."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A host's end of a cable."""
+
+    name: str
+    mac: str
+    addresses: tuple[IPNetwork, ...]
+    port: Port
+    """The switch port at the other end."""
+    gateways: tuple[IPAddress, ...] = ()
+    """Next hops to everywhere else (access side)."""
+    routes: tuple[IPNetwork, ...] = ()
+    """What is reached directly besides the interface's own networks (transfer side)."""
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str
+    role: str
+    """`user`, `terminator`, `server` or `manager`."""
+    interfaces: tuple[Interface, ...]
+    side: Side | None = None
+    server: str | None = None
+    """Name of the server pair, of a server."""
+    pairs: tuple[PairId, ...] = ()
+    """A terminator's own pair; the pairs that manage a user terminal, by prefix."""
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """Its own, once each."""
+        return tuple(dict.fromkeys(network.ip for i in self.interfaces for network in i.addresses))
+
+
+@dataclass(frozen=True)
+class Network:
+    """The whole lab."""
+
+    hosts: tuple[Host, ...]
+    bridges: tuple[Bridge, ...]
+    cables: tuple[tuple[Port, Port], ...]
+    """Between switches."""
+
+    def host(self, name: str) -> Host:
+        """Raises KeyError that lists the hosts."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(f"no host {name!r}; there are {', '.join(host.name for host in self.hosts)}")
+
+    def of_role(self, role: str) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.role == role)
+
+    def terminator(self, pair: PairId, side: Side) -> Host:
+        """Raises KeyError when it is not part of this lab."""
+        for host in self.of_role("terminator"):
+            if host.side is side and pair in host.pairs:
+                return host
+        raise KeyError(f"the {side} terminator of {pair} is not part of this lab")
+
+
+def plan(configuration: Configuration, prefix: str = "kk", only: Collection[PairId] | None = None) -> Network:
+    """The lab of a configuration. `prefix` begins every bridge's name; `only` names the pairs that get terminators."""
+    return _Planner(configuration, prefix, only).plan()
+
+
+@dataclass
+class _Planner:
+    configuration: Configuration
+    prefix: str
+    only: Collection[PairId] | None
+    used: dict[str, set[int]] = field(default_factory=dict)
+    """Port numbers by switch."""
+
+    def plan(self) -> Network:
+        for ref in self._stated_ports():
+            if isinstance(ref.port, int):
+                self.used.setdefault(ref.switch, set()).add(ref.port)
+        cables = tuple((self._port(link.a), self._port(link.b)) for link in self.configuration.links)
+        hosts = (*self._users(), *self._terminators(), *self._servers(), self._manager())
+        return Network(hosts, tuple(self._bridges()), cables)
+
+    def _stated_ports(self) -> Iterator[PortRef]:
+        for link in self.configuration.links:
+            yield from (link.a, link.b)
+        for terminator in self.configuration.terminators:
+            yield terminator.port
+        for users in self.configuration.users:
+            yield from users.ports
+        for server in self.configuration.server_pairs.values():
+            yield from server.ports.values()
+
+    def _bridges(self) -> Iterator[Bridge]:
+        for switch in self.configuration.switches.values():
+            transfer = switch.role == "transfer"
+            yield Bridge(self.prefix + switch.name, switch.name, switch.dpid, managed=True, transfer=transfer)
+        if self._default_transfer not in self.configuration.switches:
+            free = next(n for n in count(0xFE) if n not in {s.dpid for s in self.configuration.switches.values()})
+            name = self._default_transfer
+            yield Bridge(self.prefix + name, name, free, managed=False, transfer=True)
+
+    @property
+    def _default_transfer(self) -> str:
+        """The transfer switch of whatever the configuration does not place."""
+        switches = self.configuration.switches.values()
+        return next((s.name for s in switches if s.role == "transfer"), "transfer")
+
+    # Ports
+
+    def _port(self, ref: PortRef) -> Port:
+        """A port that the configuration states."""
+        bridge = self.prefix + ref.switch
+        if isinstance(ref.port, int):
+            return Port(bridge, ref.port, f"{bridge}-eth{ref.port}")
+        return Port(bridge, self._take(ref.switch, _FIRST_NUMBER_OF_NAMED_PORT), ref.port)
+
+    def _free_port(self, switch: str, wanted: int | None) -> Port:
+        """A port of our choice: the wanted number if it is free."""
+        free = wanted is not None and wanted not in self.used.setdefault(switch, set())
+        number = self._take(switch, wanted if free and wanted is not None else _FIRST_FREE_PORT)
+        bridge = self.prefix + switch
+        return Port(bridge, number, f"{bridge}-eth{number}")
+
+    def _take(self, switch: str, first: int) -> int:
+        used = self.used.setdefault(switch, set())
+        number = next(n for n in count(first) if n not in used)
+        used.add(number)
+        return number
+
+    # Hosts
+
+    def _users(self) -> Iterator[Host]:
+        """One user terminal per port; it has an address of every prefix behind that port."""
+        ports = dict.fromkeys(port for users in self.configuration.users for port in users.ports)
+        for number, port in enumerate(ports, 1):
+            networks = [users for users in self.configuration.users if port in users.ports]
+            addresses = [IPNetwork(users.prefix[1 + users.ports.index(port)]) for users in networks]
+            access = Interface(
+                name=f"u{number}-eth0",
+                mac=f"02:4d:00:00:{number >> 8:02x}:{number & 0xFF:02x}",
+                addresses=tuple(addresses),
+                port=self._port(port),
+                gateways=self._gateways(addresses),
+            )
+            pairs = tuple(dict.fromkeys(users.pair for users in networks))
+            yield Host(f"u{number}", "user", (access,), pairs=pairs)
+
+    def _terminators(self) -> Iterator[Host]:
+        for terminator in self.configuration.terminators:
+            if self.only is None or terminator.pair in self.only:
+                yield self._terminator(terminator)
+
+    def _terminator(self, terminator: Terminator) -> Host:
+        server = self.configuration.server_pairs[terminator.pair.server]
+        letter = "a" if terminator.side is Side.ACTIVE else "s"
+        name = f"{self._number(server)}t{letter}{terminator.pair.k}"
+        own = IPNetwork(terminator.address)
+        access = Interface(f"{name}-eth0", terminator.mac, (own,), self._port(terminator.port), self._gateways([own]))
+        wanted = (10 if terminator.side is Side.ACTIVE else 20) + terminator.pair.k
+        first_pair_and_short = self._number(server) == "" and terminator.pair.k <= 9
+        port = self._free_port(self._transfer_switch(server, terminator.side), wanted if first_pair_and_short else None)
+        transfer = self._transfer(f"{name}-eth1", terminator.address, server, terminator.side, port)
+        return Host(name, "terminator", (access, transfer), terminator.side, pairs=(terminator.pair,))
+
+    def _servers(self) -> Iterator[Host]:
+        for server in self.configuration.server_pairs.values():
+            for side, letter in ((Side.ACTIVE, "a"), (Side.SPARE, "s")):
+                name = f"{self._number(server)}sv{letter}"
+                stated = server.ports.get(side)
+                port = self._port(stated) if stated else self._free_port(self._default_transfer, None)
+                interface = self._transfer(f"{name}-eth0", server.base(side), server, side, port)
+                yield Host(name, "server", (interface,), side, server.name)
+
+    def _manager(self) -> Host:
+        server = next(iter(self.configuration.server_pairs.values()))
+        network = _network_of(server, Side.ACTIVE)
+        taken = {a for s in self.configuration.server_pairs.values() for side in Side for a in _addresses_of(s, side)}
+        place = next(n for n in count(_MANAGER) if network[n] not in taken)
+        port = self._free_port(self._transfer_switch(server, Side.ACTIVE), _MANAGER_PORT)
+        interface = self._transfer("mgr-eth0", network[place], server, Side.ACTIVE, port)
+        return Host("mgr", "manager", (interface,))
+
+    def _transfer(self, name: str, address: IPAddress, server: ServerPair, side: Side, port: Port) -> Interface:
+        """An interface on the transfer network: its own network, and a route to every other one of its IP version."""
+        network = _network_of(server, side)
+        others = {_network_of(s, each) for s in self.configuration.server_pairs.values() for each in Side} - {network}
+        return Interface(
+            name=name,
+            mac=derived_mac(address).replace("02:4b", "02:4c", 1),
+            addresses=(IPNetwork(f"{address}/{network.prefixlen}"),),
+            port=port,
+            routes=tuple(sorted(other for other in others if other.version == address.version)),
+        )
+
+    def _transfer_switch(self, server: ServerPair, side: Side) -> str:
+        stated = server.ports.get(side)
+        return stated.switch if stated else self._default_transfer
+
+    def _number(self, server: ServerPair) -> str:
+        """What the names of a server pair's hosts begin with: nothing for the first pair of the file."""
+        first = next(iter(self.configuration.server_pairs.values()))
+        return "" if server is first else str(server.number)
+
+    def _gateways(self, addresses: Collection[IPNetwork]) -> tuple[IPAddress, ...]:
+        versions = {network.version for network in addresses}
+        return tuple(g for g in self.configuration.service.gateways if g.version in versions)
+
+
+def _addresses_of(server: ServerPair, side: Side) -> list[IPAddress]:
+    return [server.base(side), *(server.terminator(side, k) for k in server.offsets)]
+
+
+def _network_of(server: ServerPair, side: Side) -> IPNetwork:
+    """The network in which a server and its terminators are neighbours."""
+    addresses = _addresses_of(server, side)
+    spanning = spanning_cidr([min(addresses), max(addresses)])
+    return _with_prefix(spanning, min(spanning.prefixlen, 24 if spanning.version == 4 else 64))
+
+
+def _with_prefix(network: IPNetwork, length: int) -> IPNetwork:
+    return IPNetwork(f"{network.ip}/{length}").cidr

@@ -23,9 +23,10 @@ from kirikae.identity import PairId, Side
 
 MAX_OFFSET = 2**24 - 1
 """Offsets travel in 24 bits of packet metadata."""
-MOST_CLASHES = 10_000
+MOST_CLASHES = 100_000
 """No more clashes than this are looked at: who mends the first ones has mended the others too."""
-_WIDTH = {4: 32, 6: 128}
+_LAST = {4: 2**32 - 1, 6: 2**128 - 1}
+"""The last address of each IP version."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class AddressPlan:
     """By position in the configuration's list of users."""
 
     def problems(self) -> list[PlanProblem]:
-        """What is wrong, in the order of the configuration. An empty list: every address has exactly one role."""
+        """What is wrong: each server pair, the service, the users, then who shares an address. Empty: all is well."""
         found = [problem for server in self.server_pairs for problem in _server_problems(server)]
         found.extend(_service_problems(self.service))
         found.extend(_prefix_problems(self.user_prefixes))
@@ -174,26 +175,26 @@ def _offset_problems(where: tuple[str, ...], offsets: Sequence[int]) -> Iterator
 
 def _room_problems(server: ServerPair, side: Side) -> Iterator[PlanProblem]:
     """Does base + k stay in the address space, in unicast, and in the stated prefix?"""
-    base = server.base(side)
+    base, most = server.base(side), max(server.offsets, default=0)
     here = ("server_pairs", server.name, side.value)
     if reason := not_unicast(base):
         yield PlanProblem(here, f"{base} is {reason}", "give the server a unicast address")
-        return
-    last = int(base) + max(server.offsets, default=0)
-    if last >= 2 ** _WIDTH[base.version]:
-        what = f"{base} + {max(server.offsets)} is beyond the last IPv{base.version} address"
+    if int(base) + most > _LAST[base.version]:
+        what = f"{base} + {most} is beyond the last IPv{base.version} address"
         yield PlanProblem(here, what, "choose a lower base address")
         return
-    if reason := not_unicast(end := IPAddress(last, base.version)):
-        what = f"the terminator {base} + {max(server.offsets)} = {end} is {reason}"
-        yield PlanProblem(here, what, "choose a lower base address")
+    end = base + most
+    if not reason and (end_reason := not_unicast(end)):
+        yield PlanProblem(
+            here, f"the terminator {base} + {most} = {end} is {end_reason}", "choose a lower base address"
+        )
     prefix = server.prefix
     if prefix is None:
         return
     if base not in prefix:
         yield PlanProblem(here, f"{base} is outside the prefix {prefix}", "choose a base inside it or widen the prefix")
     elif end not in prefix:
-        what = f"{base} + {max(server.offsets)} = {end} is outside the prefix {prefix}"
+        what = f"{base} + {most} = {end} is outside the prefix {prefix}"
         yield PlanProblem(here, what, "choose a lower base or widen the prefix")
 
 
@@ -262,7 +263,8 @@ def _server_claims(server: ServerPair) -> Iterator[_Claim]:
         start, version = int(base), base.version
         yield _Claim(version, start, start, _Role(f"the {side} server of {server.name}", where))
         terminators = _Role(f"the {side} terminators of {server.name}", where)
-        for first, last in runs({k for k in server.offsets if k >= 1}):
+        room = _LAST[version] - start
+        for first, last in runs({k for k in server.offsets if 1 <= k <= room}):
             yield _Claim(version, start + first, start + last, terminators)
 
 

@@ -65,12 +65,13 @@ def _uses(draft: Draft) -> Iterator[_Use]:
             yield _Use(("links", position, "between", end), port, "link", label)
     for position, users in rest.users.items():
         for place, port in enumerate(users.ports):
-            yield _Use(("users", position, "ports", place), port, "users", f"the users {users.prefix}")
+            label = f"the users {users.prefix}" if users.prefix else f"users.{position}"
+            yield _Use(("users", position, "ports", place), port, "users", label)
 
 
 def _may_share(use: _Use, other: _Use) -> bool:
     """Users of several prefixes may be behind one port: two address families, or a concentrator."""
-    return use.kind == other.kind == "users" and use.label != other.label
+    return use.kind == other.kind == "users" and use.path[:2] != other.path[:2]
 
 
 def _wrong_role(use: _Use) -> Finding:

@@ -7,6 +7,7 @@ it violates the schema, a check keeps quiet rather than report a consequence.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from netaddr import IPAddress, IPNetwork
 
@@ -92,20 +93,29 @@ def offset_findings(draft: Draft) -> Iterator[Finding]:
 
 def mac_findings(draft: Draft) -> Iterator[Finding]:
     """No two interfaces with the same MAC: the switches' own ones count too."""
-    owners = {GATEWAY_MAC: "the gateway", BOUNCE_MAC: "bounces"}
+    owners = {GATEWAY_MAC: _Interface("the gateway"), BOUNCE_MAC: _Interface("bounces")}
     for name, server in draft.rest.server_pairs.items():
         for side, k, at in _attachments(server):
-            address = _address(server.base(side), k)
-            mac = at.mac or (address is not None and k in server.offsets and derived_mac(address))
+            address = _address(server.base(side), k) if at.mac or k in server.offsets else None
+            mac = at.mac or (address is not None and derived_mac(address))
             if not mac:
                 continue
-            me = f"the {side} terminator of {name}+{k}"
+            me = _Interface(f"the {side} terminator of {name}+{k}", None if at.mac else address)
             other = owners.setdefault(mac, me)
-            if other is not me:
+            # Two equal addresses give two equal MACs: that is reported as a clash of addresses.
+            if other is not me and (me.derived_from is None or me.derived_from != other.derived_from):
                 here: Path = ("server_pairs", name, "terminators", side.value, k)
-                derived = "" if at.mac else f" (derived from {address})"
-                what = f"{me} has the MAC {mac}{derived}, which {other} has already"
+                derived = f" (derived from {address})" if me.derived_from else ""
+                what = f"{me.label} has the MAC {mac}{derived}, which {other.label} has already"
                 yield Finding((*here, "mac") if at.mac else here, what, "state another mac for one of them")
+
+
+@dataclass(frozen=True)
+class _Interface:
+    """Who has a MAC, and the address that it was derived from."""
+
+    label: str
+    derived_from: IPAddress | None = None
 
 
 def _attachments(server: SomeServerPair) -> Iterator[tuple[Side, int, Attachment]]:
@@ -187,7 +197,7 @@ def number_findings(draft: Draft) -> Iterator[Finding]:
     dpids = [(("switches", name, "dpid"), name, switch.dpid or 0) for name, switch in rest.switches.items()]
     yield from _unique([entry for entry in dpids if entry[2]], "datapath id", "state each switch's own datapath id")
     for section, entries in (("switches", rest.switches), ("server_pairs", rest.server_pairs)):
-        position = {name: place for place, name in enumerate(draft.tree.get(section) or (), 1)}
+        position = {name: place for place, name in enumerate(draft.names(section) or (), 1)}
         numbers = []
         for name, entry in entries.items():
             here: Path = (section, name) if entry.number is None else (section, name, "number")

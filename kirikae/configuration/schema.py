@@ -192,8 +192,8 @@ class PolicySection(Section):
     )
     wait_to_restore_s: Seconds = Field(
         default=_POLICY.wait_to_restore_s,
-        description="How long the active side must be ready without a break before an automatic failback. Five "
-        "minutes is the usual wait-to-restore of protection switching (RFC 6378 section 3.3).",
+        description="How long the active side must be ready without a break before an automatic failback: the "
+        "wait-to-restore of protection switching (RFC 6378). Five minutes is its usual default (ITU-T G.8031).",
         examples=[300.0],
     )
     quorum: int | None = Field(
@@ -249,7 +249,7 @@ class PolicySection(Section):
         ge=1,
         le=65535,
         description="How long a silent user terminal stays known to its switch (an OpenFlow idle timeout, 16 bits). "
-        "An hour: the usual refresh time of a SIP registration.",
+        "An hour: the usual lifetime of a SIP registration (RFC 3261 section 10.2).",
         examples=[3600],
     )
 

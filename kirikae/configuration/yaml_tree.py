@@ -6,12 +6,10 @@ speed (10,000 terminator pairs in a few seconds), none of which the usual constr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
@@ -24,7 +22,6 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.resolver import VersionedResolver
 
 from kirikae.configuration.problems import Path, Problem
 
@@ -75,7 +72,7 @@ def read(text: str, source: str) -> tuple[Tree, list[Problem]]:
     """The file's values and what is wrong with it as YAML. After a syntax error the tree is empty."""
     builder = _Builder(source)
     try:
-        for event in _events(text.removeprefix(_BOM)):
+        for event in builder.yaml.parse(text.removeprefix(_BOM)):
             builder.take(event)
     except MarkedYAMLError as error:
         return Tree(), [_syntax_problem(error, source)]
@@ -87,11 +84,6 @@ def read(text: str, source: str) -> tuple[Tree, list[Problem]]:
     what = "is empty" if builder.root is None else "does not hold keys and values"
     mend = "begin it with `kirikae: 1`; examples/figure1.yaml shows every section"
     return Tree(), [Problem(source, 0, "", what, mend)]
-
-
-def _events(text: str) -> Iterator[Event]:
-    events: Iterator[Event] = YAML(typ="safe", pure=True).parse(text)
-    return events
 
 
 def _syntax_problem(error: MarkedYAMLError, source: str) -> Problem:
@@ -122,8 +114,7 @@ class _Builder:
     problems: list[Problem] = field(default_factory=list)
     stack: list[_Open] = field(default_factory=list)
     documents: int = 0
-    resolver: VersionedResolver = field(default_factory=VersionedResolver)
-    constructor: SafeConstructor = field(default_factory=SafeConstructor)
+    yaml: YAML = field(default_factory=lambda: YAML(typ="safe", pure=True))
 
     def take(self, event: Event) -> None:
         line = event.start_mark.line + 1
@@ -153,11 +144,11 @@ class _Builder:
             return text
         if text.isascii() and text.isdigit():
             return int(text)
-        tag = str(self.resolver.resolve(ScalarNode, text, (True, False)))
+        tag = str(self.yaml.resolver.resolve(ScalarNode, text, (True, False)))
         if tag not in _CONSTRUCTED:
             return text
         node = ScalarNode(tag, text, event.start_mark, event.end_mark)
-        return self.constructor.construct_object(node)
+        return self.yaml.constructor.construct_object(node)
 
     def _scalar_value(self, value: Any, line: int) -> None:
         top = self.stack[-1] if self.stack else None

@@ -61,8 +61,10 @@ def _finding(detail: ErrorDetails) -> Finding:
         return _unknown_key(path)
     if detail["input"] is None and kind != "missing":
         what = "has no value"
+    elif kind in _WHAT:
+        what = _WHAT[kind].format(value=_short(detail["input"]), **context)
     else:
-        what = _WHAT.get(kind, "{value}: " + detail["msg"]).format(value=_short(detail["input"]), **context)
+        what = f"{_short(detail['input'])}: {detail['msg']}"
     if kind in _MEND:
         return Finding(path, what, _MEND[kind].format(**context))
     return Finding(path, what, _advice(path, kind))

@@ -27,6 +27,10 @@ from kirikae.configuration.problems import Path, Problem
 
 _CONSTRUCTED = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
 _BOM = "\ufeff"
+_DEEPEST = 50
+"""Levels of nesting: the format has eight."""
+_LONGEST_NUMBER = 100
+"""Characters: nothing in the format needs more than 20, and Python refuses numbers of thousands of digits."""
 
 
 class Tree(dict[Any, Any]):
@@ -121,6 +125,8 @@ class _Builder:
         if isinstance(event, ScalarEvent):
             self._scalar(event, line)
         elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+            if len(self.stack) == _DEEPEST:
+                raise MarkedYAMLError(problem=f"more than {_DEEPEST} levels deep", problem_mark=event.start_mark)
             self._begin(Tree() if isinstance(event, MappingStartEvent) else Items(), line)
         elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
             self.stack.pop()
@@ -140,7 +146,7 @@ class _Builder:
     def _convert(self, event: ScalarEvent) -> Any:
         """Numbers, booleans and null of the YAML 1.2 core schema; everything else stays text."""
         text = event.value
-        if not event.implicit[0]:
+        if not event.implicit[0] or len(text) > _LONGEST_NUMBER:
             return text
         if text.isascii() and text.isdigit():
             return int(text)
@@ -148,7 +154,10 @@ class _Builder:
         if tag not in _CONSTRUCTED:
             return text
         node = ScalarNode(tag, text, event.start_mark, event.end_mark)
-        return self.yaml.constructor.construct_object(node)
+        try:
+            return self.yaml.constructor.construct_object(node)
+        except ValueError:  # `._` looks like a number to the resolver and not to Python
+            return text
 
     def _scalar_value(self, value: Any, line: int) -> None:
         top = self.stack[-1] if self.stack else None

@@ -74,6 +74,11 @@ def test_the_short_form_of_a_link_has_no_key_in_between():
         ("a: !secret 1\n", "f:1: the tag !secret has no meaning here. Mend: remove the tag."),
         ("? [a, b]\n: 1\n", "f:1: a list or a mapping cannot be a key. Mend: use a name or a number as the key."),
         (
+            "a:\n" + 60 * "[" + 60 * "]",
+            "f:2: is not YAML, column 50: more than 50 levels deep. Mend: correct the line or the one above it: "
+            "indentation with spaces, `key: value`, closed brackets and quotes.",
+        ),
+        (
             "a: 1\n---\nb: 2\n",
             "f:2: a second YAML document begins here. Mend: keep one document: remove the line `---`.",
         ),
@@ -124,6 +129,16 @@ def test_any_text_gives_a_tree_or_problems(text):
     _check_lines(tree)
     if tree and not problems:
         assert tree == YAML(typ="safe", pure=True).load(text)
+
+
+@given(st.text(alphabet="0123456789xob_eE+-.:~infNaA", max_size=12))
+@example("9" * 5000)
+@example("0x" + "f" * 5000)
+@example("1e999999999")
+@example("._")
+def test_any_number_is_read(text):
+    tree, problems = read(f"a: {text}\n", "f")
+    assert tree or problems
 
 
 def _check_lines(value):

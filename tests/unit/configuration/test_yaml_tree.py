@@ -74,8 +74,8 @@ def test_the_short_form_of_a_link_has_no_key_in_between():
         ("a: !secret 1\n", "f:1: the tag !secret has no meaning here. Mend: remove the tag."),
         ("? [a, b]\n: 1\n", "f:1: a list or a mapping cannot be a key. Mend: use a name or a number as the key."),
         (
-            "a:\n" + 60 * "[" + 60 * "]",
-            "f:2: is not YAML, column 50: more than 50 levels deep. Mend: correct the line or the one above it: "
+            "a:\n  " + 60 * "[" + 60 * "]",
+            "f:2: is not YAML, column 52: more than 50 levels deep. Mend: correct the line or the one above it: "
             "indentation with spaces, `key: value`, closed brackets and quotes.",
         ),
         (

@@ -96,7 +96,7 @@ def _network(servers: list[ServerPair], version: int, nicira: bool, policy: Poli
 
 
 def _terminators(server: ServerPair) -> list[Terminator]:
-    """Active ones on s2, spare ones on s3. Port k for the first server; port numbers of links (11 to 13) are skipped."""
+    """Active ones on s2, spare ones on s3. Port k for the first server; the ports of links (11 to 13) are skipped."""
     found = []
     for side, switch in ((Side.ACTIVE, "s2"), (Side.SPARE, "s3")):
         for k in server.offsets:

@@ -1,0 +1,173 @@
+"""The decisions of the access control device, without any input or output of their own.
+
+The shell (`ryu_apps.access_control`) turns what happens into events, calls `decide`, and carries out the commands in
+their order. Nothing here reads a clock, a file or a switch, so that the same events always give the same commands.
+"""
+
+from __future__ import annotations
+
+from kirikae.configuration.model import Configuration
+from kirikae.decision.case import Case, timer_of
+from kirikae.decision.commands import Command, Refuse
+from kirikae.decision.events import Event, HoldExpired, OperatorAsked
+from kirikae.decision.explanation import Explanation, UnitStatus, explain_unit, status_of
+from kirikae.decision.settle import finish
+from kirikae.decision.snapshot import ServerSnapshot, Snapshot, freeze, thaw
+from kirikae.decision.state import PairUnit, ServerUnit, State, Unit
+from kirikae.decision.table import TRANSITIONS, Rule, Trigger
+from kirikae.decision.wording import Wording
+from kirikae.identity import PairId, Side
+from kirikae.steering import Steering
+
+
+class UnknownTarget(LookupError):
+    """An event is about a server pair or a terminator pair that the configuration does not have."""
+
+
+class NoTransition(LookupError):
+    """The transition table has no rule for this event in this state."""
+
+
+class AccessControl:
+    """Where every terminator pair is steered, and what is to be done about each event.
+
+    `state`: what an earlier one had stored. Servers and pairs that the configuration no longer has are dropped, with
+    a line in `notes`; new ones begin on their active side.
+    `now` is in seconds and must mean the same after a restart: seconds since the epoch, as time.time() has it.
+    """
+
+    def __init__(self, configuration: Configuration, state: Snapshot | None = None) -> None:
+        self._configuration = configuration
+        self._words = Wording(configuration)
+        self._servers = {name: ServerUnit(name) for name in configuration.server_pairs}
+        self._offsets = {name: frozenset(plan.offsets) for name, plan in configuration.server_pairs.items()}
+        self.notes: tuple[str, ...] = ()
+        """What of the stored state was dropped, and why."""
+        if state is not None:
+            self._restore(state)
+
+    def decide(self, event: Event, now: float) -> list[Command]:
+        """What to do about an event, in the order in which it is to be done.
+
+        Raises UnknownTarget for an event about something that the configuration does not have; an operator's request
+        for such a thing is refused instead.
+        """
+        found = self._concerned(event)
+        if found is None:
+            return []
+        if isinstance(found, Refuse):
+            return [found]
+        server, pair = found
+        unit = server.pair(pair) if pair is not None else None
+        case = Case(self._configuration, self._words, server, unit, event, now)
+        self._rule(case.unit.state, event)(case)
+        finish(case)
+        server.forget_followers(server.pairs.values() if case.wide else [unit] if unit else [])
+        return case.commands()
+
+    def steering(self) -> Steering:
+        """Where everything is steered now. Its cost grows with the exceptions, not with the terminator pairs."""
+        exceptions: dict[PairId, Side] = {}
+        stopped: set[PairId | str] = set()
+        for name, server in self._servers.items():
+            if server.learning_stopped:
+                stopped.add(name)
+            for pair, unit in server.pairs.items():
+                if unit.side is not server.side:
+                    exceptions[pair] = unit.side
+                if unit.learning_stopped:
+                    stopped.add(pair)
+        sides = {name: server.side for name, server in self._servers.items()}
+        return Steering(sides, exceptions, frozenset(stopped))
+
+    def state_of(self, target: PairId | str) -> State:
+        """The state of a server pair or a terminator pair. Raises UnknownTarget."""
+        return self._unit(target).state
+
+    def explain(self, target: PairId | str) -> Explanation:
+        """Why a terminator pair, or a server pair as a whole, is where it is. Raises UnknownTarget."""
+        return explain_unit(self._unit(target), self._words, self._configuration)
+
+    def status(self) -> list[UnitStatus]:
+        """One line for each server pair, followed by those of its terminator pairs that differ from it."""
+        return [line for server in self._servers.values() for line in status_of(server)]
+
+    def snapshot(self) -> Snapshot:
+        """Everything that a restarted controller must know."""
+        return Snapshot({name: freeze(server) for name, server in self._servers.items()})
+
+    def server_snapshot(self, server: str) -> ServerSnapshot:
+        """The part of one server pair: what Persist asks to store. Raises UnknownTarget."""
+        unit = self._unit(server)
+        return freeze(unit.server)
+
+    def timers(self) -> dict[str, float]:
+        """Running timers and when each ends: what the shell starts again after a restart."""
+        units: list[Unit] = [*self._servers.values(), *(p for s in self._servers.values() for p in s.pairs.values())]
+        return {timer_of(u.target): u.record.restore_at for u in units if u.record.restore_at is not None}
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When the next timer ends; None when none runs."""
+        return min(self.timers().values(), default=None)
+
+    def _rule(self, state: State, event: Event) -> Rule:
+        trigger: Trigger = event.action if isinstance(event, OperatorAsked) else type(event)
+        transition = TRANSITIONS.get((state, trigger))
+        if transition is None:
+            raise NoTransition(f"no rule for {event!r} in state {state.value!r}")
+        return transition.rule
+
+    def _concerned(self, event: Event) -> tuple[ServerUnit, PairId | None] | Refuse | None:
+        """The server pair and the terminator pair that an event is about; None for a timer of nothing."""
+        if isinstance(event, HoldExpired):
+            return self._owner_of(event.timer)
+        if isinstance(event, OperatorAsked):
+            return self._asked_for(event)
+        target = event.pair if hasattr(event, "pair") else event.server
+        return self._find(target)
+
+    def _find(self, target: PairId | str) -> tuple[ServerUnit, PairId | None]:
+        name = target.server if isinstance(target, PairId) else target
+        server = self._servers.get(name)
+        if server is None:
+            raise UnknownTarget(f"there is no server pair {name}; there are: {', '.join(self._servers)}")
+        if isinstance(target, str):
+            return server, None
+        if target.k not in self._offsets[name]:
+            raise UnknownTarget(f"server pair {name} has no terminator pair with k = {target.k}")
+        return server, target
+
+    def _asked_for(self, event: OperatorAsked) -> tuple[ServerUnit, PairId | None] | Refuse:
+        try:
+            return self._find(event.target)
+        except UnknownTarget as error:
+            return Refuse(event.target, str(error))
+
+    def _owner_of(self, timer: str) -> tuple[ServerUnit, PairId | None] | None:
+        kind, _, name = timer.removeprefix("restore ").partition(" ")
+        try:
+            return self._find(PairId.parse(name) if kind == "pair" else name)
+        except (UnknownTarget, ValueError):
+            return None
+
+    def _unit(self, target: PairId | str) -> Unit:
+        server, pair = self._find(target)
+        if pair is None:
+            return server
+        return server.pairs.get(pair) or PairUnit(pair, server)
+
+    def _restore(self, state: Snapshot) -> None:
+        notes = []
+        for name, stored in state.servers.items():
+            if name not in self._servers:
+                notes.append(f"server pair {name} is no longer configured: its stored state is dropped")
+                continue
+            known = self._offsets[name]
+            notes += [
+                f"terminator pair {name}+{k} is no longer configured: its stored state is dropped"
+                for k in stored.pairs
+                if k not in known
+            ]
+            self._servers[name] = thaw(name, stored, known)
+        self.notes = tuple(notes)

@@ -1,0 +1,69 @@
+"""The state of the machine as a frozen value that can be stored and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kirikae.decision.codec import CannotDecode, decode, encode
+from kirikae.decision.state import Cause, PairUnit, Record, ServerUnit
+from kirikae.identity import PairId
+
+VERSION = 1
+"""Of the stored form. Add to it when a field of Record changes its meaning or goes; new fields have defaults."""
+
+
+@dataclass(frozen=True)
+class ServerSnapshot:
+    """One server pair and those of its terminator pairs that have a record of their own, by k."""
+
+    record: Record
+    pairs: Mapping[int, Record]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"record": encode(self.record), "pairs": {str(k): encode(record) for k, record in self.pairs.items()}}
+
+    @classmethod
+    def from_json(cls, value: Any) -> ServerSnapshot:
+        """Raises CannotDecode that says what is wrong."""
+        try:
+            pairs = {int(k): decode(Record, record) for k, record in value["pairs"].items()}
+            return cls(decode(Record, value["record"]), pairs)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CannotDecode(f"not the state of a server pair: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of all server pairs by name."""
+
+    servers: Mapping[str, ServerSnapshot]
+    version: int = VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        return {"version": self.version, "servers": {name: part.to_json() for name, part in self.servers.items()}}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Snapshot:
+        """Raises CannotDecode, for a version that this program does not know too."""
+        if not isinstance(value, dict) or value.get("version") != VERSION:
+            raise CannotDecode(f"this program reads state of version {VERSION}, not {value!r:.80}")
+        return cls({name: ServerSnapshot.from_json(part) for name, part in value["servers"].items()})
+
+
+def freeze(server: ServerUnit) -> ServerSnapshot:
+    return ServerSnapshot(server.record, {pair.k: unit.record for pair, unit in sorted(server.pairs.items())})
+
+
+def thaw(name: str, stored: ServerSnapshot, offsets: Collection[int]) -> ServerUnit:
+    """The unit that was frozen, without the pairs that are not among `offsets`."""
+    bounces = tuple((k, time) for k, time in stored.record.bounces if k in offsets)
+    server = ServerUnit(name, replace(stored.record, bounces=bounces))
+    for k, record in stored.pairs.items():
+        if k in offsets:
+            if record.cause is Cause.FOLLOWS:
+                record = replace(record, side=server.side)
+            pair = PairId(name, k)
+            server.pairs[pair] = PairUnit(pair, server, record)
+    return server

@@ -53,7 +53,7 @@ class Snapshot:
 
 
 def freeze(server: ServerUnit) -> ServerSnapshot:
-    return ServerSnapshot(server.record, {pair.k: unit.record for pair, unit in sorted(server.pairs.items())})
+    return ServerSnapshot(server.record, {pair.k: unit.record for pair, unit in server.pairs.items()})
 
 
 def thaw(name: str, stored: ServerSnapshot, offsets: Collection[int]) -> ServerUnit:

@@ -103,6 +103,8 @@ class Comparison:
         self._missing: list[Rule] = []
 
     def want(self, rule: Rule) -> None:
+        if rule.cookie in self._wanted:
+            return  # user networks that share a port share its common rules
         self._wanted.add(rule.cookie)
         if rule.cookie not in self._present:
             self._missing.append(rule)

@@ -1,9 +1,12 @@
 """Which lab owns what on this machine, on disk: a lab that was killed can be removed, a living one is let be.
 
+/run/kirikae-lab/machine          held with flock(2): by one lab that must be alone, or shared by several
 /run/kirikae-lab/<lab id>.lock    held with flock(2) by the lab's process as long as it lives
 /run/kirikae-lab/<lab id>/        what it made: network.json (bridges, interfaces), <name>.pid (pid and its start time)
 
-The id of a lab is the prefix of its bridges' names: two labs with the same names cannot live at the same time.
+The id of a lab is the prefix of its bridges' names: two labs with the same names cannot live at the same time. Labs of
+different names can, but all bridges of a machine share one Open vSwitch: where it forwards in user space, building one
+lab stops the packets of another for half a second. A lab that measures, or counts what was lost, is alone.
 """
 
 from __future__ import annotations
@@ -46,35 +49,22 @@ class Ownership:
         self.lab_id = lab_id
         self._root = root
         self._directory = root / lab_id
-        self._lock: IO[str] | None = None
+        self._locks: list[IO[str]] = []
 
     def acquire(self, wait_s: float = 0.0) -> None:
-        """Take the lock, wait for it at most so long. Raises LabBusyError that says who has it."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        lock = open(self._root / f"{self.lab_id}.lock", "a+")  # noqa: SIM115 (held as long as the lab lives)
-        deadline = time.monotonic() + wait_s
-        while not _try_lock(lock):
-            if time.monotonic() >= deadline:
-                lock.seek(0)
-                owner = lock.read().strip() or "unknown"
-                lock.close()
-                raise LabBusyError(
-                    f"the process {owner} has a lab with bridges {self.lab_id}*: wait for it, or stop it"
-                )
-            time.sleep(_POLL_S)
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        self._lock = lock
+        """Take the lock of this id, wait for it at most so long. Raises LabBusyError that says who has it."""
+        self._lock(self._root / f"{self.lab_id}.lock", fcntl.LOCK_EX, wait_s)
+
+    def share_machine(self, alone: bool, wait_s: float) -> None:
+        """Wait until no lab that must be alone lives, and if we must be alone, no other. Raises LabBusyError."""
+        self._lock(self._root / "machine", fcntl.LOCK_EX if alone else fcntl.LOCK_SH, wait_s)
 
     def release(self) -> None:
-        """Give the lock back and forget the belongings: call when they are gone."""
-        if self._lock is None:
-            return
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._lock.truncate(0)
-        self._lock.close()
-        self._lock = None
+        """Give the locks back and forget the belongings: call when they are gone."""
+        if self._locks:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        while self._locks:
+            self._locks.pop().close()
 
     def note_network(self, bridges: Collection[str], interfaces: Collection[str]) -> None:
         """Write down what is about to be made."""
@@ -95,6 +85,22 @@ class Ownership:
             network = json.loads((self._directory / "network.json").read_text())
         return Belongings(tuple(network["bridges"]), tuple(network["interfaces"]), tuple(self._running()))
 
+    def _lock(self, path: Path, kind: int, wait_s: float) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+")  # noqa: SIM115 (held as long as the lab lives)
+        deadline = time.monotonic() + wait_s
+        while not _try_lock(file, kind):
+            if time.monotonic() >= deadline:
+                file.seek(0)
+                owner = (file.read().split() or ["unknown"])[-1]
+                file.close()
+                raise LabBusyError(f"the process {owner} has a lab ({path}): wait for it, or end it")
+            time.sleep(_POLL_S)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        self._locks.append(file)
+
     def _running(self) -> Iterator[tuple[str, int]]:
         """Processes whose pid still belongs to the process that was written down."""
         for file in sorted(self._directory.glob("*.pid")):
@@ -106,7 +112,7 @@ class Ownership:
 
 def known_labs(root: Path = ROOT) -> list[str]:
     """Ids of all labs that left something on disk."""
-    return sorted({path.stem for path in root.glob("*.lock")} | {path.name for path in root.glob("*") if path.is_dir()})
+    return sorted(path.name for path in root.glob("*") if path.is_dir())
 
 
 def start_time(pid: int) -> str:
@@ -124,9 +130,9 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _try_lock(lock: IO[str]) -> bool:
+def _try_lock(file: IO[str], kind: int) -> bool:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -7,7 +7,8 @@
             users = [lab.start_user(host.name, rate=100, duration=5) for host in lab.network.of_role("user")]
             ...
 
-Only one lab with the same names lives on a machine at a time; what an earlier one left behind is removed first.
+A lab waits until it is alone on the machine, unless told otherwise (tools/ownership.py says why); what an earlier one
+left behind is removed first.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ from topologies.plan import Host, plan
 
 PREFIX = os.environ.get("KIRIKAE_LAB_PREFIX", "kk")
 """What bridge names begin with, and the id of the lab."""
-_LOCK_WAIT_S = 60.0
+ALONE = os.environ.get("KIRIKAE_LAB_ALONE", "1") != "0"
+"""Whether a lab waits until no other lives; 0 to develop beside others."""
+_LOCK_WAIT_S = 150.0
 
 
 class UserRun:
@@ -71,6 +74,7 @@ class Lab:
         only: Collection[PairId] | None = None,
         app: str = APP,
         prefix: str = PREFIX,
+        alone: bool = ALONE,
     ) -> None:
         """`controller`: start one of our own; otherwise switches connect to `switch_target`, if there is one.
 
@@ -86,6 +90,7 @@ class Lab:
         self._source = Path(configuration)
         self._controller = RyuController(self.processes, self.run_dir, app) if controller else None
         self._switch_target = switch_target
+        self._alone = alone
         self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> Lab:
@@ -117,8 +122,9 @@ class Lab:
         self._undo.close()
 
     def _take_names(self, wait_s: float) -> None:
-        self.owner.acquire(wait_s)
         self._undo.callback(self.owner.release)
+        self.owner.share_machine(self._alone, wait_s)
+        self.owner.acquire(wait_s)
         remove_belongings(self.owner)
         taken = {bridge.name for bridge in self.network.bridges} & set(list_bridges())
         if taken:

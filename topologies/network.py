@@ -66,10 +66,10 @@ class LabSwitch(OVSSwitch):
         return super().bridgeOpts() + mark
 
 
-class ConfiguredTopo(Topo):
-    """The topology of a plan. Works with Mininet's own classes as well: everything is in the nodes' parameters."""
+class LabTopo(Topo):
+    """Builds from a plan. Works with Mininet's own classes as well: everything is in the nodes' parameters."""
 
-    def build(self, network: Network, registry: Registry | None = None, **_params: Any) -> None:
+    def add_network(self, network: Network, registry: Registry | None = None) -> None:
         shared = {"registry": registry} if registry else {}
         datapath = ovs_datapath()
         for bridge in network.bridges:
@@ -97,9 +97,16 @@ class ConfiguredTopo(Topo):
             )
 
 
+class PlannedTopo(LabTopo):
+    """The topology of one plan."""
+
+    def build(self, network: Network, registry: Registry | None = None) -> None:
+        self.add_network(network, registry)
+
+
 def mininet(network: Network, controllers: Sequence[object], registry: Registry | None = None) -> Mininet:
     """Build the hosts and cables of a plan; `start()` brings the switches up."""
-    topo = ConfiguredTopo(network=network, registry=registry)
+    topo = PlannedTopo(network=network, registry=registry)
     net = Mininet(topo=topo, switch=LabSwitch, controller=None, build=False, waitConnected=False)
     for controller in controllers:
         net.addController(controller)

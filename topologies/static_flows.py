@@ -94,10 +94,11 @@ class _Rules:
 
     def _from_users(self, users: UserNetwork, port: Port) -> None:
         """Requests go to the active terminator of the pair that manages these users."""
-        service = self._configuration.service.address(users.prefix.version)
+        version = users.prefix.version
         active = self._configuration.terminator_of[users.pair, Side.ACTIVE]
-        match = f"priority=20,in_port={port.number},{_ip('dst', IPNetwork(service))}"
-        match += f",{_field('src', users.prefix.version)}={users.prefix}"
+        services = [IPNetwork(a) for a in self._configuration.service.addresses if a.version == version]
+        match = f"priority=20,in_port={port.number},{_ip('dst', services[0])}"
+        match += f",{_field('src', version)}={users.prefix}"
         self._flows[port.bridge].append(f"{match},actions={self._readdress(port.bridge, active)}")
 
     def _readdress(self, bridge: str, terminator: Terminator) -> str:

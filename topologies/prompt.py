@@ -1,0 +1,109 @@
+"""A lab at the Mininet prompt: builds a configuration's network, starts the lab services, says what to try."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from mininet.cli import CLI
+from mininet.log import setLogLevel
+
+from tools import faults
+from tools.faults import Faults
+from tools.ownership import LabBusyError
+from tools.processes import LabError
+from topologies.lab import Lab
+
+_TRY = """
+Requests flow when the controller is ready. Try, at the prompt:
+  users 100           every user terminal sends 100 requests per second
+  users               how many were sent and answered so far
+  fault kill-server sva       the active server dies; requests bounce, and go to the spare terminators
+  fault restart-server sva
+  fault cut-cable ta1         a terminator's cable is cut; its pair goes to the spare
+  fault mend-cable ta1
+  flows               write all flows to {run_dir}/flows
+  u1 ping -c 1 10.50.0.254    any command in a host (Mininet)
+Logs and reports are in {run_dir}. `exit` ends the lab and removes it.
+"""
+
+
+class LabPrompt(CLI):
+    """Mininet's prompt, and three commands of the lab."""
+
+    prompt = "kirikae> "
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._faults = Faults(lab)
+        self._users: dict[str, Any] = {}
+        super().__init__(lab.net)
+
+    def do_fault(self, line: str) -> None:
+        """fault NAME HOST: make something fail, or mend it; `fault` alone lists the names."""
+        try:
+            method, arguments = faults.parse(line.split())
+            getattr(self._faults, method)(*arguments)
+        except (ValueError, TypeError, KeyError, OSError, LabError) as error:
+            _say(str(error))
+
+    def do_users(self, line: str) -> None:
+        """users [RATE]: let all user terminals send so many requests per second; alone: how they fare."""
+        try:
+            rate = float(line) if line.strip() else None
+        except ValueError:
+            _say("users RATE: a number of requests per second, 0 to stop")
+            return
+        if rate is not None:
+            for run in self._users.values():
+                run.process.stop()
+            names = [host.name for host in self._lab.network.of_role("user")] if rate > 0 else []
+            self._users = {name: self._lab.start_user(name, rate, report_every=0.5) for name in names}
+        for name, run in self._users.items():
+            progress = [record for record in run.process.records() if "sent" in record]
+            last = progress[-1] if progress else {"sent": 0, "answered": 0}
+            _say(f"{name}: sent {last['sent']}, answered {last['answered']}")
+
+    def do_flows(self, _line: str) -> None:
+        """flows: write every switch's flows and groups to the run directory."""
+        self._lab.dump_flows("prompt")
+
+
+def main(description: str | None, configuration: Path) -> None:
+    """Parse the command line, run the lab until the prompt ends."""
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--config", type=Path, default=configuration, help="the configuration (%(default)s)")
+    parser.add_argument("--controller", default="127.0.0.1:6653", help="where it listens (%(default)s)")
+    parser.add_argument("--run-dir", type=Path, default=Path("out/lab"), help="logs and reports (%(default)s)")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    setLogLevel("info" if sys.stdin.isatty() else "output")
+    lab = Lab(arguments.config, arguments.run_dir, controller=False, switch_target=f"tcp:{arguments.controller}")
+    try:
+        with lab:
+            lab.start_services()
+            _say(_TRY.format(run_dir=arguments.run_dir).rstrip())
+            _hint(arguments.controller, arguments.config)
+            LabPrompt(lab)
+    except (LabBusyError, LabError) as error:
+        sys.exit(str(error))
+
+
+def _hint(controller: str, configuration: Path) -> None:
+    """Say how to start the controller when nothing listens there."""
+    host, _colon, port = controller.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        _say(f"\nNo controller listens on {controller}. Start it in another terminal:")
+        _say(f"  export KIRIKAE_CONFIG={configuration}")
+        _say(f"  .venv/bin/ryu-manager --ofp-tcp-listen-port {port} ryu_apps.access_control")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -25,6 +25,8 @@ from ryu.ofproto import ofproto_v1_3 as ofp
 from kirikae.configuration.loader import load
 from kirikae.configuration.model import Configuration
 from kirikae.configuration.problems import ConfigurationError
+from kirikae.decision.journal import JournalError
+from kirikae.decision.store import StoreError
 from ryu_apps.device import Device, listen_as_configured
 from ryu_apps.northbound import Northbound
 
@@ -56,7 +58,10 @@ class AccessControl(app_manager.RyuApp):
         configuration = _configuration()
         for option, value in listen_as_configured(configuration).items():
             cfg.CONF.set_default(option, value)  # an option on the command line still wins
-        self.device = Device(configuration, os.environ.get("KIRIKAE_STATE_DIR"), os.environ.get("KIRIKAE_EVENTS"))
+        try:
+            self.device = Device(configuration, os.environ.get("KIRIKAE_STATE_DIR"), os.environ.get("KIRIKAE_EVENTS"))
+        except (StoreError, JournalError, OSError) as error:
+            raise SystemExit(str(error)) from None
         wsgi.register(Northbound, {"device": self.device})
 
     def start(self) -> None:

@@ -67,7 +67,7 @@ class Device:
         self._decisions = 0
 
     def start(self) -> None:
-        self.clerk.start()
+        self.clerk.start(self.configuration, self.machine)
         for note in self.machine.notes:
             LOG.warning("%s", note)
         for timer, at in self.machine.timers().items():

@@ -5,6 +5,7 @@ Lines (`id` counts up through restarts, `time` is seconds since the epoch):
     {"id": 1, "time": T, "started": {"configuration": FILE, "state": SNAPSHOT or null}}
     {"id": 2, "time": T, "event": {"type": ..., ...}, "commands": [{"type": ..., ...}, ...]}
     {"id": 3, "time": T, "applied": {"switch": "s1", "decision": 2, "flow_mods": 1, "barrier_ms": 0.8}}
+    {"id": 4, "time": T, "noted": {"what": "switch s1 disconnected"}}
 
 `time` of a decision is the `now` that was passed to decide(). A decision without commands changed nothing and need
 not be written.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -80,10 +81,14 @@ class Journal:
             {"time": time, "event": encode_tagged(event), "commands": [encode_tagged(command) for command in commands]}
         )
 
-    def applied(self, time: float, switch: str, decision: int, flow_mods: int, barrier_ms: float | None) -> int:
-        """A switch confirmed what it was sent for a decision. Returns the line's id."""
+    def applied(self, time: float, switch: str, decision: int | None, flow_mods: int, barrier_ms: float | None) -> int:
+        """A switch confirmed what it was sent, for a decision or (None) to be brought up to date. Returns the id."""
         value = {"switch": switch, "decision": decision, "flow_mods": flow_mods, "barrier_ms": barrier_ms}
         return self._append({"time": time, "applied": value})
+
+    def noted(self, time: float, what: str, details: Mapping[str, object]) -> int:
+        """Something for people to know that was no decision. Returns the line's id."""
+        return self._append({"time": time, "noted": {"what": what, **details}})
 
     def close(self) -> None:
         self._file.close()

@@ -118,6 +118,8 @@ def _would_move(unit: Unit, words: Wording, configuration: Configuration) -> Ite
     if unit.dead(unit.side):
         for side in (unit.side, unit.side.other):
             yield f"the {side} side coming back to life ({reasons(unit.deadly(side))})"
+        if unit.side is Side.SPARE and not any(finding.trouble in CERTAIN for finding in obstacles(unit)):
+            yield "an operator's failback with force"
         return
     other = unit.side.other
     if unit.dead(other):

@@ -6,6 +6,8 @@ their order. Nothing here reads a clock, a file or a switch, so that the same ev
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kirikae.configuration.model import Configuration
 from kirikae.decision.case import Case, timer_of
 from kirikae.decision.commands import Command, Refuse
@@ -139,8 +141,12 @@ class AccessControl:
         return server, target
 
     def _asked_for(self, event: OperatorAsked) -> tuple[ServerUnit, PairId | None] | Refuse:
+        target = event.target
+        if isinstance(target, str) and target not in self._servers and "+" in target:
+            with suppress(ValueError):
+                target = PairId.parse(target)
         try:
-            return self._find(event.target)
+            return self._find(target)
         except UnknownTarget as error:
             return Refuse(event.target, str(error))
 

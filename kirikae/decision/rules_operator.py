@@ -186,6 +186,7 @@ def _vouch(server: ServerUnit, unit: Unit) -> None:
         unit.change(vouched=bool(obstacles(unit)))
         return
     server.clear(Side.ACTIVE, [Trouble.QUORUM, Trouble.NOT_READY])
+    server.change(bounces=())
     for pair in server.pairs.values():
         pair.clear(Side.ACTIVE, [Trouble.BOUNCED])
 

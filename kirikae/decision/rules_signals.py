@@ -82,9 +82,10 @@ def regain_server(case: Case) -> None:
     found = server.clear(event.side, [Trouble.SERVER_FAILED, Trouble.QUORUM, Trouble.NOT_READY])
     for pair in server.pairs.values():
         found |= pair.clear(event.side, [Trouble.BOUNCED])
+    if event.side is Side.ACTIVE:
+        server.change(bounces=())
+        _distrust(case)
     if found:
-        if event.side is Side.ACTIVE:
-            _distrust(case)
         case.recovery = case.words.ready(event.server, event.side, event.by)
         settle_server(case)
 
@@ -106,9 +107,10 @@ def hold_request(case: Case) -> None:
 def serve_late_bounce(case: Case) -> None:
     """A request came back that had reached the active side before the switches knew, or by a stale switch.
 
-    Only when nothing was known against the active side it is news: the side is no place to return to then.
+    It is news only when nothing is known of the active server that explains it: the active side is no place to return
+    to then.
     """
-    if not _pair(case).findings(Side.ACTIVE):
+    if not case.server.findings(Side.ACTIVE):
         _note_bounce(case, case.words.could_not_reach(_pair(case).pair))
     _route_again(case)
 
@@ -136,10 +138,9 @@ def return_to_active(case: Case) -> None:
     event, pair = _event(case, SwitchHadLearned), _pair(case)
     learned = case.words.learned(event.pair, event.switch)
     against = f"locked ({pair.held.why})" if pair.held else reasons(pair.deadly(Side.SPARE))
-    if not pair.deadly(Side.ACTIVE):
-        pair.note(Side.ACTIVE, Trouble.BOUNCED, case.now, case.words.could_not_reach(event.pair))
     case.do(SteerPair(event.pair, Side.ACTIVE, f"{learned}, but {against}"))
-    case.tell(Severity.WARNING, event.pair, f"{event.pair} goes back to active: {learned}, but {against}")
+    if pair.note(Side.ACTIVE, Trouble.BOUNCED, case.now, case.words.could_not_reach(event.pair)):
+        case.tell(Severity.WARNING, event.pair, f"{event.pair} goes back to active: {learned}, but {against}")
 
 
 def know_already(case: Case) -> None:

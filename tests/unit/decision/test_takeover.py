@@ -1,0 +1,207 @@
+"""Takeovers: of one terminator pair, of a whole server pair, and once per failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from kirikae.configuration.model import Policy
+from kirikae.decision.commands import AllowLearning, Notify, Persist, RouteAgain, Severity, SteerPair, SteerServer
+from kirikae.decision.events import (
+    BounceVia,
+    PortCameUp,
+    PortWentDown,
+    RequestBounced,
+    ServerFailed,
+    ServerPortWentDown,
+    ServerReady,
+    SwitchHadLearned,
+)
+from kirikae.decision.machine import AccessControl, UnknownTarget
+from kirikae.decision.state import State
+from kirikae.identity import PairId
+from tests.unit.decision.transcript import ACTIVE, BYE, INVITE, SPARE, Transcript, notices, steers, without_records
+from tests.unit.networks import OSAKA_1, TOKYO_1, TOKYO_2, TOKYO_3, figure1, two_server_pairs
+
+
+def test_one_takeover_however_many_bounces():
+    device = AccessControl(figure1())
+    because = "terminator 10.0.0.11 could not reach 10.0.0.10"
+    assert device.decide(RequestBounced(TOKYO_1, INVITE), now=0.0) == [
+        SteerPair(TOKYO_1, SPARE, because=because),
+        RouteAgain(TOKYO_1, INVITE),
+        Persist("tokyo"),
+        Notify(Severity.WARNING, TOKYO_1, f"tokyo+1 is on spare: {because}"),
+    ]
+    assert device.decide(RequestBounced(TOKYO_1, BYE), now=0.001) == [RouteAgain(TOKYO_1, BYE)]
+
+
+def test_the_switch_already_routed_the_request_again():
+    device = AccessControl(figure1())
+    commands = device.decide(RequestBounced(TOKYO_1, None), now=0.0)
+    assert without_records(commands) == [SteerPair(TOKYO_1, SPARE, "terminator 10.0.0.11 could not reach 10.0.0.10")]
+    assert device.decide(RequestBounced(TOKYO_1, None), now=0.1) == []
+
+
+def test_an_icmp_unreachable_counts_as_a_bounce():
+    assert Transcript().steered(RequestBounced(TOKYO_1, INVITE, via=BounceVia.ICMP)) == [(TOKYO_1, SPARE)]
+
+
+def test_a_cut_cable_moves_its_pair_only():
+    t = Transcript()
+    commands = t.after(PortWentDown(TOKYO_2, ACTIVE))
+    assert without_records(commands) == [SteerPair(TOKYO_2, SPARE, "terminator 10.0.0.12 lost its link at s2:2")]
+    assert [t.side(pair) for pair in (TOKYO_1, TOKYO_2, TOKYO_3)] == [ACTIVE, SPARE, ACTIVE]
+
+
+def test_a_servers_port_moves_the_whole_server():
+    t = Transcript()
+    assert without_records(t.after(ServerPortWentDown("tokyo", ACTIVE))) == [
+        SteerServer("tokyo", SPARE, "active server 10.0.0.10 of tokyo lost its link at t1:1")
+    ]
+
+
+def test_the_managers_word_moves_the_whole_server():
+    t = Transcript()
+    assert without_records(t.after(ServerFailed("tokyo", ACTIVE, by="manager"))) == [
+        SteerServer("tokyo", SPARE, "manager found active server 10.0.0.10 of tokyo dead")
+    ]
+
+
+def test_a_quorum_of_terminators_moves_the_whole_server():
+    t = Transcript()
+    assert t.steered(RequestBounced(TOKYO_1, INVITE)) == [(TOKYO_1, SPARE)]
+    assert without_records(t.after(RequestBounced(TOKYO_3, BYE), seconds=4.9)) == [
+        SteerServer("tokyo", SPARE, "terminators 10.0.0.11, 10.0.0.13 could not reach 10.0.0.10 within 5 s"),
+        RouteAgain(TOKYO_3, BYE),
+    ]
+    assert t.machine.steering().pairs == {}
+
+
+def test_bounces_far_apart_are_no_quorum():
+    t = Transcript()
+    assert t.steered(RequestBounced(TOKYO_1)) == [(TOKYO_1, SPARE)]
+    assert t.steered(RequestBounced(TOKYO_1), seconds=4.0) == []  # late, no new evidence
+    assert t.steered(RequestBounced(TOKYO_2), seconds=2.0) == [(TOKYO_2, SPARE)]
+
+
+def test_bounces_before_the_server_was_ready_are_no_part_of_a_quorum():
+    t = Transcript()
+    t.after(RequestBounced(TOKYO_1))
+    t.after(ServerReady("tokyo", ACTIVE, "manager"))
+    assert t.steered(RequestBounced(TOKYO_2)) == [(TOKYO_2, SPARE)]
+
+
+def test_without_a_quorum_bounces_never_move_the_server():
+    t = Transcript(Policy(quorum=None))
+    for pair in (TOKYO_1, TOKYO_2, TOKYO_3):
+        assert t.steered(RequestBounced(pair)) == [(pair, SPARE)]
+
+
+def test_one_takeover_per_failure_however_many_signals():
+    t = Transcript()
+    signals = [
+        ServerPortWentDown("tokyo", ACTIVE),
+        RequestBounced(TOKYO_1, INVITE),
+        ServerFailed("tokyo", ACTIVE, "manager"),
+        RequestBounced(TOKYO_2, BYE),
+        ServerPortWentDown("tokyo", ACTIVE),
+        ServerFailed("tokyo", ACTIVE, "operator:aiko"),
+        RequestBounced(TOKYO_3),
+    ]
+    commands = [command for signal in signals for command in t.after(signal)]
+    assert steers(commands) == [("tokyo", SPARE)]
+    assert len(notices(commands)) == 1
+    assert [c for c in commands if isinstance(c, RouteAgain)] == [RouteAgain(TOKYO_1, INVITE), RouteAgain(TOKYO_2, BYE)]
+
+
+def test_a_server_that_moves_takes_its_exceptions_along():
+    t = Transcript()
+    t.after(PortWentDown(TOKYO_2, ACTIVE))
+    assert t.machine.steering().pairs == {TOKYO_2: SPARE}
+    assert t.steered(ServerFailed("tokyo", ACTIVE, "manager")) == [("tokyo", SPARE)]
+    assert t.machine.steering().pairs == {}
+
+
+def test_a_pair_without_spare_stays_when_its_server_moves_and_goes_when_it_can():
+    t = Transcript()
+    t.after(PortWentDown(TOKYO_2, SPARE))
+    commands = t.after(ServerFailed("tokyo", ACTIVE, "manager"))
+    assert without_records(commands) == [
+        SteerServer("tokyo", SPARE, "manager found active server 10.0.0.10 of tokyo dead"),
+        SteerPair(TOKYO_2, ACTIVE, "spare terminator 10.0.0.22 lost its link at s3:2"),
+    ]
+    assert [(n.severity, n.about) for n in notices(commands)] == [
+        (Severity.WARNING, "tokyo"),
+        (Severity.ALARM, TOKYO_2),
+    ]
+    assert t.machine.steering().pairs == {TOKYO_2: ACTIVE}
+
+    assert without_records(t.after(PortCameUp(TOKYO_2, SPARE))) == [
+        SteerPair(
+            TOKYO_2,
+            SPARE,
+            "manager found active server 10.0.0.10 of tokyo dead; "
+            "spare terminator 10.0.0.22 has its link at s3:2 again",
+        ),
+        AllowLearning(TOKYO_2, True, "spare terminator 10.0.0.22 has its link at s3:2 again"),
+    ]
+    assert t.machine.steering().pairs == {}
+
+
+def test_server_pairs_do_not_concern_each_other():
+    t = Transcript(configuration=two_server_pairs())
+    assert t.steered(RequestBounced(OSAKA_1)) == [(OSAKA_1, SPARE)]
+    assert t.steered(RequestBounced(TOKYO_1)) == [(TOKYO_1, SPARE)]
+    assert t.steered(ServerFailed("osaka", ACTIVE, "manager")) == [("osaka", SPARE)]
+    assert t.machine.steering().servers == {"tokyo": ACTIVE, "osaka": SPARE}
+
+
+def test_what_a_switch_learned_is_adopted():
+    t = Transcript()
+    because = "switch s2 learned it from a bounce of terminator 10.0.0.11 without a controller"
+    assert t.after(SwitchHadLearned(TOKYO_1, "s2")) == [
+        SteerPair(TOKYO_1, SPARE, because),
+        Persist("tokyo"),
+        Notify(Severity.WARNING, TOKYO_1, f"tokyo+1 is on spare: {because}"),
+    ]
+    assert t.after(SwitchHadLearned(TOKYO_1, "s1")) == []
+
+
+def test_what_a_switch_learned_goes_back_when_the_spare_is_dead():
+    t = Transcript()
+    t.after(PortWentDown(TOKYO_1, SPARE))
+    commands = t.after(SwitchHadLearned(TOKYO_1, "s2"))
+    assert steers(commands) == [(TOKYO_1, ACTIVE)]
+    assert [n.severity for n in notices(commands)] == [Severity.WARNING, Severity.ALARM]
+    commands = t.after(SwitchHadLearned(TOKYO_1, "s1"))  # that switch has to be told too, the operator has not
+    assert steers(commands) == [(TOKYO_1, ACTIVE)]
+    assert notices(commands) == []
+
+
+def test_learned_takeovers_are_no_quorum_because_nobody_knows_when_they_were():
+    t = Transcript()
+    assert t.steered(SwitchHadLearned(TOKYO_1, "s2")) == [(TOKYO_1, SPARE)]
+    assert t.steered(SwitchHadLearned(TOKYO_2, "s2")) == [(TOKYO_2, SPARE)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RequestBounced(PairId("tokyo", 4)),
+        RequestBounced(PairId("kyoto", 1)),
+        PortWentDown(PairId("tokyo", 4), ACTIVE),
+        ServerFailed("kyoto", ACTIVE, "manager"),
+    ],
+)
+def test_an_event_about_nothing_that_is_configured_is_a_mistake_of_the_caller(event):
+    with pytest.raises(UnknownTarget):
+        Transcript().after(event)
+
+
+def test_ipv6_reads_the_same():
+    t = Transcript(configuration=figure1(version=6))
+    assert without_records(t.after(RequestBounced(TOKYO_1, INVITE))) == [
+        SteerPair(TOKYO_1, SPARE, "terminator 2001:db8:0:1::11 could not reach 2001:db8:0:1::10"),
+        RouteAgain(TOKYO_1, INVITE),
+    ]
+    assert t.machine.state_of(TOKYO_1) is State.ON_SPARE

@@ -20,6 +20,9 @@ class Record:
         self.foreign = 0
         """Messages that answer none of our requests."""
         self.answered = 0
+        self.longest_gap_ns = 0
+        """Between two answers, since somebody last set it to 0."""
+        self._last_answer_ns = 0
         self._sent = array("q")
         self._answered_at = array("q")
         self._origin = array("i")
@@ -48,6 +51,9 @@ class Record:
         self._answered_at[answer.seq - 1] = at_ns
         self._origin[answer.seq - 1] = self._number(answer[2:])
         self.answered += 1
+        if self._last_answer_ns:
+            self.longest_gap_ns = max(self.longest_gap_ns, at_ns - self._last_answer_ns)
+        self._last_answer_ns = at_ns
         return True
 
     def report(self, service: str, rate: float, **more: Any) -> dict[str, Any]:

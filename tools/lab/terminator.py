@@ -46,6 +46,7 @@ class Terminator:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._count = Counters()
+        self._met_server = False
         self._loop = Loop()
         self._liveness = Liveness(time.monotonic(), options.probe_every_s, options.missed_limit)
         self._outstanding: Outstanding[Work] = Outstanding(1_000_000 if options.bounces else options.hold_limit)
@@ -131,12 +132,16 @@ class Terminator:
     def _probe_answered(self, number: int) -> None:
         was_reachable = self._liveness.reachable
         self._liveness.answered(number)
-        if self._liveness.reachable and not was_reachable:
-            say(event="server-reachable", server=self._options.server, held=len(self._outstanding))
-            if self._options.bounces:
-                self._front.server_back()
-            for _request, text in self._outstanding.values():
-                self._forward(text)
+        if not self._liveness.reachable or (was_reachable and self._met_server):
+            return
+        self._met_server = True
+        say(event="server-reachable", server=self._options.server, held=len(self._outstanding))
+        if was_reachable:
+            return
+        if self._options.bounces:
+            self._front.server_back()
+        for _request, text in self._outstanding.values():
+            self._forward(text)
 
     def _refused(self, error: OSError) -> None:
         """The server's host said no (ICMP), or there is no way to it."""

@@ -45,7 +45,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 class Progress:
-    """Prints how far it is, every now and then."""
+    """Prints how far it is every now and then, and the longest time without an answer since the last time."""
 
     def __init__(self, record: Record, every_s: float | None) -> None:
         self._record = record
@@ -56,7 +56,10 @@ class Progress:
         if self._every_s is not None and time.monotonic() >= self._due:
             self._due += self._every_s
             record = self._record
-            say(sent=record.sent, answered=record.answered, outstanding=record.sent - record.answered)
+            gap_ms = round(record.longest_gap_ns / 1e6, 3)
+            outstanding = record.sent - record.answered
+            say(sent=record.sent, answered=record.answered, outstanding=outstanding, longest_gap_ms=gap_ms)
+            record.longest_gap_ns = 0
 
 
 def requests_of(options: argparse.Namespace, record: Record) -> TcpRequests | UdpRequests:

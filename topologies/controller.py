@@ -7,7 +7,9 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tools.processes import LabError, Process, Processes, wait_until
 
@@ -48,11 +50,18 @@ class RyuController:
     def stop(self) -> None:
         self._processes.stop(self._running())
 
-    def get(self, path: str) -> tuple[int, object]:
+    def get(self, path: str) -> tuple[int, Any]:
         """Ask its API: HTTP status and the JSON answer; status 0 while nobody answers."""
+        return self._ask("GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """Tell its API something, as get()."""
+        return self._ask("POST", path, json.dumps(body))
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=5)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError):

@@ -1,20 +1,27 @@
 """Packets that a switch hands to the controller: what they are, read with suspicion.
 
-Anything may arrive here: every reader either returns a whole answer or raises MalformedPacket with the reason.
+Anything may arrive here: every reader either returns a whole answer, or raises MalformedPacket or NotARequest. Their
+texts hold nothing of the packet, so that they can be counted.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import dpkt
 from netaddr import IPAddress
 
 from kirikae.configuration.model import Configuration, ServicePort, Terminator
 from kirikae.identity import PairId, Side
 
 ETHERNET_HEADER = 14
-SMALLEST_QUOTE = 8  # octets of the original datagram's data (RFC 792)
+IP_VERSIONS = {0x0800: 4, 0x86DD: 6}
+TRANSPORTS = {17: "udp", 6: "tcp"}
+SMALLEST_QUOTE = 8
+"""Octets of the original datagram's data that an ICMP error quotes at least (RFC 792)."""
+ICMP_HEADER = 8
+UNREACHABLE = {4: (1, 3), 6: (58, 1)}
+"""IP version -> protocol and type of destination unreachable (RFC 792, RFC 4443 section 3.1)."""
+FRAGMENTATION_NEEDED = 4
 
 
 class MalformedPacket(Exception):
@@ -26,6 +33,24 @@ class NotARequest(Exception):
 
 
 @dataclass(frozen=True)
+class Header:
+    """What the header of an IP packet says."""
+
+    version: int
+    size: int
+    """Octets of the header itself, IPv4 options included."""
+    length: int
+    """Octets of the whole packet."""
+    protocol: int
+    """What follows the header: a transport, or an extension header of IPv6."""
+    source: IPAddress
+    destination: IPAddress
+    offset: int
+    """Of a fragment, in units of 8 octets (IPv4 only: of IPv6 it is in an extension header)."""
+    more_fragments: bool
+
+
+@dataclass(frozen=True)
 class Request:
     """A user's request as an IP packet."""
 
@@ -34,80 +59,85 @@ class Request:
     port: ServicePort
     packet: bytes
     whole: bool
-    """False: only the beginning is here (RFC 792 lets an error quote as little as 8 octets)."""
+    """False: only the beginning is here. It is a fragment, or an ICMP error quoted no more of it."""
 
 
 def ip_packet(frame: bytes) -> bytes:
-    """The IP packet of an untagged Ethernet frame, without padding."""
-    try:
-        packet = dpkt.ethernet.Ethernet(frame).data
-    except (dpkt.UnpackError, ValueError, IndexError, OverflowError) as error:
-        raise MalformedPacket(f"not an Ethernet frame: {error}") from None
-    if not isinstance(packet, dpkt.ip.IP | dpkt.ip6.IP6):
-        raise MalformedPacket("not an IP packet")
-    length = _stated_length(packet)
-    return frame[ETHERNET_HEADER : ETHERNET_HEADER + length]
+    """The IP packet of an untagged Ethernet frame, whole and without padding. Raises MalformedPacket."""
+    version = IP_VERSIONS.get(int.from_bytes(frame[12:14], "big"))
+    if version is None:
+        raise MalformedPacket("no untagged Ethernet frame with an IP packet")
+    packet = frame[ETHERNET_HEADER:]
+    header = read_header(packet)
+    if header.version != version:
+        raise MalformedPacket("its Ethernet type states another IP version")
+    if header.length > len(packet):
+        raise MalformedPacket("an IP packet cut short")
+    return packet[: header.length]
 
 
-def _stated_length(packet: dpkt.ip.IP | dpkt.ip6.IP6) -> int:
-    return packet.len if isinstance(packet, dpkt.ip.IP) else 40 + packet.plen
+def read_header(packet: bytes) -> Header:
+    """The header of an IP packet of which at least that much is here. Raises MalformedPacket."""
+    version = packet[0] >> 4 if packet else 0
+    if version not in UNREACHABLE:
+        raise MalformedPacket("neither IPv4 nor IPv6")
+    if len(packet) < (20 if version == 4 else 40):
+        raise MalformedPacket("less than an IP header")
+    header = _ipv4_header(packet) if version == 4 else _ipv6_header(packet)
+    if not 20 <= header.size <= min(header.length, len(packet)):
+        raise MalformedPacket("an IP header with a wrong length")
+    return header
+
+
+def _ipv4_header(packet: bytes) -> Header:
+    """RFC 791 section 3.1."""
+    size, length = (packet[0] & 0xF) * 4, int.from_bytes(packet[2:4], "big")
+    fragment = int.from_bytes(packet[6:8], "big")
+    source, destination = (IPAddress(int.from_bytes(packet[at : at + 4], "big"), 4) for at in (12, 16))
+    return Header(4, size, length, packet[9], source, destination, fragment & 0x1FFF, bool(fragment & 0x2000))
+
+
+def _ipv6_header(packet: bytes) -> Header:
+    """RFC 8200 section 3. Extension headers are not followed: no request has any."""
+    length = 40 + int.from_bytes(packet[4:6], "big")
+    source, destination = (IPAddress(int.from_bytes(packet[at : at + 16], "big"), 6) for at in (8, 24))
+    return Header(6, 40, length, packet[6], source, destination, 0, False)
 
 
 def read_request(packet: bytes) -> Request:
     """Read an IP packet, or the beginning of one, as a request over UDP or TCP."""
-    if len(packet) < 20:
-        raise MalformedPacket(f"{len(packet)} octets are no IP header")
-    version = packet[0] >> 4
-    if version == 4:
-        return _read_ipv4(packet)
-    if version == 6:
-        return _read_ipv6(packet)
-    raise MalformedPacket(f"IP version {version}")
-
-
-def _read_ipv4(packet: bytes) -> Request:
-    header = (packet[0] & 0xF) * 4
-    length = int.from_bytes(packet[2:4], "big")
-    if header < 20 or length < header + SMALLEST_QUOTE or len(packet) < header + SMALLEST_QUOTE:
-        raise MalformedPacket(f"IPv4 header of {header}, packet of {length}, {len(packet)} octets here")
-    if int.from_bytes(packet[6:8], "big") & 0x1FFF:
+    header = read_header(packet)
+    if header.offset:
         raise NotARequest("a fragment, without ports")
-    source, destination = (IPAddress(int.from_bytes(packet[at : at + 4], "big"), 4) for at in (12, 16))
-    return _request(source, destination, packet[9], packet, header, length)
-
-
-def _read_ipv6(packet: bytes) -> Request:
-    if len(packet) < 40 + SMALLEST_QUOTE:
-        raise MalformedPacket(f"{len(packet)} octets are no IPv6 packet with ports")
-    length = 40 + int.from_bytes(packet[4:6], "big")
-    if length < 40 + SMALLEST_QUOTE:
-        raise MalformedPacket(f"IPv6 payload of {length - 40} octets")
-    source, destination = (IPAddress(int.from_bytes(packet[at : at + 16], "big"), 6) for at in (8, 24))
-    return _request(source, destination, packet[6], packet, 40, length)
-
-
-def _request(
-    source: IPAddress, destination: IPAddress, protocol: int, packet: bytes, header: int, length: int
-) -> Request:
-    transport = {17: "udp", 6: "tcp"}.get(protocol)
+    transport = TRANSPORTS.get(header.protocol)
     if transport is None:
-        raise NotARequest(f"IP protocol {protocol} is neither UDP nor TCP")
-    port = int.from_bytes(packet[header + 2 : header + 4], "big")
-    return Request(source, destination, ServicePort(port, transport), packet[:length], len(packet) >= length)
+        raise NotARequest("neither UDP nor TCP")
+    if min(header.length, len(packet)) < header.size + SMALLEST_QUOTE:
+        raise MalformedPacket("less than a transport header")
+    port = int.from_bytes(packet[header.size + 2 : header.size + 4], "big")
+    whole = len(packet) >= header.length and not header.more_fragments
+    return Request(header.source, header.destination, ServicePort(port, transport), packet[: header.length], whole)
 
 
 def read_unreachable(frame: bytes) -> tuple[IPAddress, Request]:
     """Who sent an ICMP or ICMPv6 destination unreachable, and the request that it quotes."""
     packet = ip_packet(frame)
-    if packet[0] >> 4 == 4:
-        header, protocol, source = (packet[0] & 0xF) * 4, packet[9], IPAddress(int.from_bytes(packet[12:16], "big"), 4)
-        wanted = (1, 3)
-    else:
-        header, protocol, source = 40, packet[6], IPAddress(int.from_bytes(packet[8:24], "big"), 6)
-        wanted = (58, 1)
-    if len(packet) < header + 8 or (protocol, packet[header]) != wanted:
-        raise MalformedPacket("not a destination unreachable")
-    return source, read_request(packet[header + 8 :])
+    header = read_header(packet)
+    message = packet[header.size :]
+    if header.offset or header.protocol != UNREACHABLE[header.version][0] or len(message) < ICMP_HEADER:
+        raise MalformedPacket("no ICMP message")
+    kind, code = message[0], message[1]
+    if kind != UNREACHABLE[header.version][1]:
+        raise NotARequest("no destination unreachable")
+    if header.version == 4 and code == FRAGMENTATION_NEEDED:
+        raise NotARequest("the destination is reachable, by smaller packets")
+    return header.source, read_request(_quote(header.version, message))
+
+
+def _quote(version: int, message: bytes) -> bytes:
+    """The quoted datagram. Where extensions follow, a length says where it ends (RFC 4884 sections 4.1 and 4.4)."""
+    length = message[5] * 4 if version == 4 else message[4] * 8
+    return message[ICMP_HEADER : ICMP_HEADER + length] if length else message[ICMP_HEADER:]
 
 
 def check_unreachable(configuration: Configuration, terminator: Terminator, frame: bytes) -> Request:
@@ -118,7 +148,7 @@ def check_unreachable(configuration: Configuration, terminator: Terminator, fram
     """
     source, request = read_unreachable(frame)
     if source != terminator.address:
-        raise NotARequest(f"{source} is not {terminator.address}")
+        raise NotARequest("its source is not the terminator")
     check_request(configuration, terminator.pair, request)
     return request
 
@@ -128,8 +158,8 @@ def check_request(configuration: Configuration, pair: PairId, request: Request) 
     server = configuration.server_pairs[pair.server]
     own = {server.terminator(Side.ACTIVE, pair.k), server.base(Side.ACTIVE)}
     if request.destination not in own:
-        raise NotARequest(f"its destination {request.destination} is neither the terminator nor its server")
+        raise NotARequest("its destination is neither the terminator nor its server")
     if request.port not in configuration.service.ports:
-        raise NotARequest(f"{request.port.number}/{request.port.transport} is no service port")
-    if not any(users.pair == pair and request.source in users.prefix for users in configuration.users):
-        raise NotARequest(f"{request.source} is no user of {pair}")
+        raise NotARequest("its port is no service port")
+    if not any(request.source in prefix for prefix in configuration.prefixes_of.get(pair, ())):
+        raise NotARequest("its source is no user of the pair")

@@ -163,3 +163,11 @@ class Configuration:
     @cached_property
     def terminator_of(self) -> Mapping[tuple[PairId, Side], Terminator]:
         return {(t.pair, t.side): t for t in self.terminators}
+
+    @cached_property
+    def prefixes_of(self) -> Mapping[PairId, tuple[IPNetwork, ...]]:
+        """The user prefixes that each terminator pair manages; a pair without any is left out."""
+        found: dict[PairId, list[IPNetwork]] = {}
+        for users in self.users:
+            found.setdefault(users.pair, []).append(users.prefix)
+        return {pair: tuple(prefixes) for pair, prefixes in found.items()}

@@ -19,7 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,18 +168,23 @@ class Lab:
         self.controller.kill()
 
     def wait_connected(self, timeout_s: float = 20.0) -> None:
-        """Until every switch has its controller. Raises LabError."""
-        wait_until(lambda: openvswitch.connected(self.managed_bridges), timeout_s, "all switches are connected")
+        """Until every switch has its controller. Raises LabError, at once when our controller ended."""
+        self._wait(lambda: openvswitch.connected(self.managed_bridges), timeout_s, "all switches are connected")
 
     def wait_ready(self, timeout_s: float = 30.0) -> None:
-        """Until every switch holds its program, by the controller's word. Raises LabError."""
-        process = self.controller.process
-        wait_until(
-            lambda: self.controller.ready() or (process is not None and not process.runs()),
-            timeout_s,
-            "the controller is ready",
-        )
-        if process is not None and not process.runs():
+        """Until every switch holds its program, by the controller's word. Raises LabError, at once when it ended."""
+        self._wait(self.controller.ready, timeout_s, "the controller is ready")
+
+    def _wait(self, holds: Callable[[], bool], timeout_s: float, what: str) -> None:
+        process = self._controller.process if self._controller else None
+        if process is None:
+            wait_until(holds, timeout_s, what)
+            return
+        try:
+            wait_until(lambda: holds() or not process.runs(), timeout_s, what)
+        except LabError as error:
+            raise LabError(f"{error}{process.last_words()}") from None
+        if not process.runs():
             raise LabError(f"the controller ended{process.last_words()}")
 
     def dump_flows(self, label: str) -> None:

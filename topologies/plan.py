@@ -22,6 +22,7 @@ from kirikae.identity import PairId, PortRef, Side
 from kirikae.wire import derived_mac
 
 _MANAGER_PORT = 3
+_LONGEST_NAME = 15  # IFNAMSIZ, less the final NUL (linux/if.h)
 _FIRST_FREE_PORT = 101
 _FIRST_NUMBER_OF_NAMED_PORT = 501
 _MANAGER = 40  # [40] in JP5545888B2's figures: the manager's place in the first server pair's network
@@ -112,7 +113,10 @@ class Network:
 
 
 def plan(configuration: Configuration, prefix: str = "kk", only: Collection[PairId] | None = None) -> Network:
-    """The lab of a configuration. `prefix` begins every bridge's name; `only` names the pairs that get terminators."""
+    """The lab of a configuration. `prefix` begins every bridge's name; `only` names the pairs that get terminators.
+
+    Raises ValueError when a switch's name is too long for the names of its interfaces.
+    """
     return _Planner(configuration, prefix, only).plan()
 
 
@@ -130,7 +134,9 @@ class _Planner:
                 self.used.setdefault(ref.switch, set()).add(ref.port)
         cables = tuple((self._port(link.a), self._port(link.b)) for link in self.configuration.links)
         hosts = (*self._users(), *self._terminators(), *self._servers(), self._manager())
-        return Network(hosts, tuple(self._bridges()), cables)
+        network = Network(hosts, tuple(self._bridges()), cables)
+        _check_names(network)
+        return network
 
     def _stated_ports(self) -> Iterator[PortRef]:
         for link in self.configuration.links:
@@ -154,8 +160,9 @@ class _Planner:
     @property
     def _default_transfer(self) -> str:
         """The transfer switch of whatever the configuration does not place."""
-        switches = self.configuration.switches.values()
-        return next((s.name for s in switches if s.role == "transfer"), "transfer")
+        switches = self.configuration.switches
+        stated = [switch.name for switch in switches.values() if switch.role == "transfer"]
+        return stated[0] if stated else next(f"t{n}" for n in count() if f"t{n}" not in switches)
 
     # Ports
 
@@ -256,6 +263,14 @@ class _Planner:
     def _gateways(self, addresses: Collection[IPNetwork]) -> tuple[IPAddress, ...]:
         versions = {network.version for network in addresses}
         return tuple(g for g in self.configuration.service.gateways if g.version in versions)
+
+
+def _check_names(network: Network) -> None:
+    ports = [interface.port for host in network.hosts for interface in host.interfaces]
+    ports += [port for cable in network.cables for port in cable]
+    for port in ports:
+        if len(port.name) > _LONGEST_NAME:
+            raise ValueError(f"the interface name {port.name} is too long for Linux: a lab needs a shorter switch name")
 
 
 def _addresses_of(server: ServerPair, side: Side) -> list[IPAddress]:

@@ -1,7 +1,7 @@
 """Rules by hand for a lab without a controller: every pair on its active side, bounces go to the spare, nothing learns.
 
 The plainest network in which the lab's services work: a reference to measure against, and a place to test the services.
-Paths are shortest ones; nothing watches a port. Hosts need the gateway's MAC beforehand (`gateway_neighbours`).
+Paths are shortest ones; nothing watches a port. Nobody answers ARP or ND for the gateway: the hosts are told its MAC.
 """
 
 from __future__ import annotations
@@ -14,20 +14,32 @@ from netaddr import IPNetwork
 from kirikae.configuration.model import Configuration, Terminator, UserNetwork
 from kirikae.identity import Side
 from kirikae.wire import BOUNCE_MAC, GATEWAY_MAC
+from topologies import openvswitch
+from topologies.lab import Lab
 from topologies.plan import Host, Network, Port
 
 Flows = dict[str, list[str]]
 """Lines for `ovs-ofctl add-flows` by bridge."""
 
 
+def install(lab: Lab) -> None:
+    """Give the switches of a lab without a controller these rules, and its hosts the gateway's MAC."""
+    for bridge, flows in static_flows(lab.configuration, lab.network).items():
+        openvswitch.add_flows(bridge, flows)
+    for host in lab.network.hosts:
+        for command in gateway_neighbours(host):
+            lab.run(host.name, "ip", *command.split())
+
+
 def gateway_neighbours(host: Host) -> Iterator[str]:
-    """`ip` commands that give a host the gateway's MAC, as nobody answers ARP or ND here."""
+    """`ip` commands that tell a host the gateway's MAC."""
     for interface in host.interfaces:
         for gateway in interface.gateways:
             yield f"neigh replace {gateway} lladdr {GATEWAY_MAC} dev {interface.name} nud permanent"
 
 
 def static_flows(configuration: Configuration, network: Network) -> Flows:
+    """The rules, by bridge."""
     return _Rules(configuration, network).flows()
 
 

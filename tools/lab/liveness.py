@@ -28,7 +28,9 @@ class Liveness:
         """The number of the probe to send now; None when none is due, or when the server just became unreachable."""
         if now < self.probe_due:
             return None
-        self.probe_due = max(self.probe_due + self._interval_s, now)
+        self.probe_due += self._interval_s
+        if self.probe_due < now:  # we were away for a while
+            self.probe_due = now + self._interval_s
         if self.reachable and self._missed >= self._missed_limit:
             self.fail()
             return None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 
 from netaddr import IPAddress, IPNetwork, spanning_cidr
@@ -127,6 +128,8 @@ class _Planner:
     only: Collection[PairId] | None
     used: dict[str, set[int]] = field(default_factory=dict)
     """Port numbers by switch."""
+    next_free: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Where to look on for a free number, by switch and first number."""
 
     def plan(self) -> Network:
         for ref in self._stated_ports():
@@ -164,6 +167,12 @@ class _Planner:
         stated = [switch.name for switch in switches.values() if switch.role == "transfer"]
         return stated[0] if stated else next(f"t{n}" for n in count() if f"t{n}" not in switches)
 
+    @cached_property
+    def _networks(self) -> dict[tuple[str, Side], IPNetwork]:
+        """Transfer networks by server and side."""
+        servers = self.configuration.server_pairs.values()
+        return {(server.name, side): _network_of(server, side) for server in servers for side in Side}
+
     # Ports
 
     def _port(self, ref: PortRef) -> Port:
@@ -182,7 +191,8 @@ class _Planner:
 
     def _take(self, switch: str, first: int) -> int:
         used = self.used.setdefault(switch, set())
-        number = next(n for n in count(first) if n not in used)
+        number = next(n for n in count(self.next_free.get((switch, first), first)) if n not in used)
+        self.next_free[switch, first] = number
         used.add(number)
         return number
 
@@ -232,7 +242,7 @@ class _Planner:
 
     def _manager(self) -> Host:
         server = next(iter(self.configuration.server_pairs.values()))
-        network = _network_of(server, Side.ACTIVE)
+        network = self._networks[server.name, Side.ACTIVE]
         taken = {a for s in self.configuration.server_pairs.values() for side in Side for a in _addresses_of(s, side)}
         place = next(n for n in count(_MANAGER) if network[n] not in taken)
         port = self._free_port(self._transfer_switch(server, Side.ACTIVE), _MANAGER_PORT)
@@ -241,8 +251,8 @@ class _Planner:
 
     def _transfer(self, name: str, address: IPAddress, server: ServerPair, side: Side, port: Port) -> Interface:
         """An interface on the transfer network: its own network, and a route to every other one of its IP version."""
-        network = _network_of(server, side)
-        others = {_network_of(s, each) for s in self.configuration.server_pairs.values() for each in Side} - {network}
+        network = self._networks[server.name, side]
+        others = set(self._networks.values()) - {network}
         return Interface(
             name=name,
             mac=derived_mac(address).replace("02:4b", "02:4c", 1),

@@ -223,7 +223,7 @@ def _solicitation(port: int, source: IPNetwork, target: IPAddress) -> tuple:
         ip_proto=IPV6.icmp_protocol,
         icmpv6_type=NEIGHBOUR_SOLICITATION,
         icmpv6_code=0,
-        nd_target=str(target),
+        ipv6_nd_target=str(target),
         **IPV6.fields(src=source),
     )
 
@@ -288,7 +288,7 @@ def _advertise(address: IPAddress) -> Rule:
             ip_proto=IPV6.icmp_protocol,
             icmpv6_type=NEIGHBOUR_ADVERTISEMENT,
             icmpv6_code=0,
-            nd_target=str(address),
+            ipv6_nd_target=str(address),
         ),
         Kind.FORWARD,
         (

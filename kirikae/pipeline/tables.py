@@ -34,7 +34,7 @@ class Table:
 IP = frozenset({"eth_type", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst", "ip_proto"})
 L4 = frozenset({"udp_src", "udp_dst", "tcp_src", "tcp_dst", "icmpv4_type", "icmpv6_type", "icmpv6_code"})
 NEIGHBOUR = frozenset(
-    {"eth_type", "arp_op", "arp_spa", "arp_tpa", "ip_proto", "icmpv6_type", "icmpv6_code", "nd_target"}
+    {"eth_type", "arp_op", "arp_spa", "arp_tpa", "ip_proto", "icmpv6_type", "icmpv6_code", "ipv6_nd_target"}
 )
 ADDRESSES = frozenset({"eth_src", "eth_dst", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst"})
 

@@ -277,7 +277,7 @@ def test_a_neighbour_solicitation_is_turned_into_an_advertisement(asker):
         "ip_proto": 58,
         "icmpv6_type": 135,
         "icmpv6_code": 0,
-        "nd_target": "2001:db8:50::fe",
+        "ipv6_nd_target": "2001:db8:50::fe",
     }
     (answer,) = Fabric(figure1(version=6)).send("s1:1", solicitation)
     assert answer.where == "s1:1"

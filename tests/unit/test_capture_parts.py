@@ -172,6 +172,7 @@ def test_what_a_host_sent_is_told_by_macs() -> None:
 TA1 = Host("ta1", "terminator", frozenset({"10.0.0.11"}), "tokyo+1", "active")
 TS1 = Host("ts1", "terminator", frozenset({"10.0.0.21"}), "tokyo+1", "spare")
 SVA = Host("sva", "server", frozenset({"10.0.0.10"}), side="active", server="tokyo")
+U1 = Host("u1", "user", frozenset({"10.61.0.1"}), "tokyo+1")
 SVS = Host("svs", "server", frozenset({"10.0.0.20"}), side="spare", server="tokyo")
 
 
@@ -190,7 +191,7 @@ def told(*happened: tuple[float, Any], pair: str = "tokyo+1") -> History:
             events.append({"id": number, "time": at + 0.01, "applied": {"switch": "s1", "decision": number}})
             events.append({"id": number, "time": at + 0.02, "applied": {"switch": "s2", "decision": number}})
     plan = load_plan(EXAMPLES / "figure1.yaml")
-    run = RunDirectory(Path(), plan, {h.name: h for h in (TA1, TS1, SVA, SVS)}, events, faults, {}, [])
+    run = RunDirectory(Path(), plan, {h.name: h for h in (U1, TA1, TS1, SVA, SVS)}, events, faults, {}, [])
     return histories(run, bounces)[pair]
 
 
@@ -250,7 +251,7 @@ def test_a_bounce_of_a_locked_pair_moves_nothing() -> None:
     assert told((5, stopped), (10, "bounce")).expectations == []
 
 
-@pytest.mark.parametrize("target", ["ta1", "ta1-eth0", "s2:1", "kks2-eth1", "s2-eth1"])
+@pytest.mark.parametrize("target", ["ta1", "ta1-eth0", "s2:1", "kks2-eth1", "kklab2s2-eth1", "s2-eth1"])
 def test_a_cut_cable_without_a_controller(target: str) -> None:
     history = told((10, ("cable-cut", target)), (20, ("cable-mended", target)))
     assert windows(history) == [("spare", 10 * S + timeline.CABLE_NS, 20 * S - MARGIN_NS)]
@@ -262,15 +263,24 @@ def test_a_cut_cable_that_the_controller_heard_of_keeps_the_pair_on_the_spare() 
     assert windows(history) == [("spare", nanoseconds(10.025) + MARGIN_NS, FOREVER)]
 
 
-def test_a_cut_cable_between_switches_moves_nothing() -> None:
-    history = told((10, ("cable-cut", "s1:11")))
+@pytest.mark.parametrize("target", ["s1:11", "s1-s2", "kks1-eth11"])
+def test_a_cut_cable_between_switches_moves_nothing(target: str) -> None:
+    history = told((10, ("cable-cut", target)))
     assert history.expectations == []
     assert history.cables[0].side == ""
 
 
-@pytest.mark.parametrize("fault", [("server-killed", "svs"), ("cable-cut", "ts1"), ("controller-killed", "")])
+@pytest.mark.parametrize(
+    "fault", [("server-killed", "svs"), ("server-thawed", "sva"), ("cable-cut", "ts1"), ("controller-killed", "")]
+)
 def test_what_is_no_failure_of_the_active_side(fault: tuple[str, str]) -> None:
     assert told((10, fault)).first_failure_ns == FOREVER
+
+
+def test_what_a_user_sends_while_its_own_cable_is_cut_may_be_lost() -> None:
+    history = told((10, ("cable-cut", "u1")), (12, ("cable-mended", "u1")))
+    assert history.first_failure_ns == FOREVER
+    assert history.cables == [timeline.Cable(10 * S - MARGIN_NS, 12 * S + timeline.CABLE_NS, "user")]
 
 
 def test_a_dead_spare_ends_what_is_expected_of_it() -> None:

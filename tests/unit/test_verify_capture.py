@@ -192,6 +192,16 @@ def test_a_request_that_stays_at_the_active_terminator_right_after_the_takeover(
     assert broken(judge(run)) == {"after-takeover-spare"}
 
 
+def test_a_request_that_bounced_right_after_the_takeover_and_never_reached_the_spare(judge: Judge) -> None:
+    run = correct_run()
+    run.remove("ts1", run.pick("ts1", carries(b"KKLAB REQ u1 82")))
+    verdicts = judge(run)
+    assert broken(verdicts) == {"triggering-request-rerouted", "after-takeover-spare"}
+    text = said(claim(verdicts, "after-takeover-spare"))
+    assert "REQ u1 82 did not reach the spare terminator of tokyo+1" in text
+    assert "REQ u1 82 at ta1, active terminator" in text
+
+
 def test_a_request_at_the_spare_after_the_failback(judge: Judge) -> None:
     run = correct_run()
     request, spare = run.pick("ta1", carries(b"KKLAB REQ u1 ", at=5.0)), run.hosts["ts1"]
@@ -486,10 +496,10 @@ def test_an_incomplete_directory_is_told_with_everything_that_is_missing(
     (directory / "pcap" / "ta2-eth0.pcap").unlink()
     (directory / "pcap" / "u1-eth0.pcap").write_bytes(b"")
     (directory / "users" / "u2.json").unlink()
-    (directory / "faults.jsonl").unlink()
+    (directory / "events.jsonl").unlink()
     assert main([str(directory)]) == 2
     told = capsys.readouterr().err
-    for missing in ("ta2-eth0.pcap: missing", "u1-eth0.pcap: empty", "u2.json: missing", "faults.jsonl: missing"):
+    for missing in ("ta2-eth0.pcap missing", "u1-eth0.pcap: empty", "u2.json: missing", "events.jsonl: missing"):
         assert missing in told
     assert "tcpdump -i ta2-eth0" in told
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import quantiles
 from typing import NamedTuple
 
-from tools.capture.claims_steering import of
+from tools.capture.claims_steering import Place, of
 from tools.capture.dissect import Frame
 from tools.capture.messages import MESSAGE
 from tools.capture.report import Evidence, Verdict
@@ -15,8 +15,6 @@ from tools.capture.timeline import History
 from tools.capture.traffic import Bounce, Traffic
 
 Key = tuple[str, str, int, int, str, bytes]
-Place = tuple[str, str]
-"""(pair, side) of a terminator."""
 
 
 class Tracks:

@@ -152,6 +152,9 @@ def _read_lines(path: Path, problems: list[str]) -> list[dict[str, Any]]:
 
 
 def _read_faults(path: Path, problems: list[str]) -> list[Fault]:
+    """No file is the same as an empty one: nothing was broken on purpose, and nothing is excused."""
+    if not path.exists():
+        return []
     try:
         lines = _read_lines(path, problems)
         faults = [Fault(nanoseconds(x["time"]), str(x["fault"]), str(x.get("target") or "")) for x in lines]
@@ -172,17 +175,21 @@ def _read_user(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def _require_captures(path: Path, hosts: list[Host], problems: list[str]) -> None:
+    missing = []
     for host in hosts:
+        capture = path / "pcap" / f"{host.name}-eth0.pcap"
         if host.role not in ("user", "terminator"):
             continue
-        capture = path / "pcap" / f"{host.name}-eth0.pcap"
         if not capture.is_file():
-            problems.append(
-                f"{capture}: missing; capture with `tcpdump -i {host.name}-eth0 -U --time-stamp-precision=nano "
-                f"-w {capture}` in the host, from before the first request on"
-            )
+            missing.append(capture.name)
         elif capture.stat().st_size == 0:
-            problems.append(f"{capture}: empty, not even a file header; the capture was ended before it began")
+            problems.append(f"{capture}: empty, not even a file header; its capture was ended before it began")
+    if missing:
+        first = missing[0].removesuffix("-eth0.pcap")
+        problems.append(
+            f"{path / 'pcap'}: {', '.join(missing)} missing; in each of these hosts, from before the first request on: "
+            f"`tcpdump -i {first}-eth0 -s 0 -U --time-stamp-precision=nano -w {path / 'pcap' / missing[0]}`"
+        )
 
 
 def _warnings(run: RunDirectory) -> list[str]:

@@ -24,7 +24,7 @@ CABLE_NS = 250_000_000
 
 FOREVER = 2**63 - 1
 
-MENDED = ("-restarted", "-mended", "-started", "-restored", "-up")
+MENDED = ("-restarted", "-mended", "-started", "-restored", "-thawed", "-plugged", "-up")
 HARMLESS = ("controller-", "manager-", "spoof", "forge", "failback", "unlock", "load")
 CABLES = ("cable-cut", "link-cut", "terminator-killed")
 
@@ -47,7 +47,7 @@ class Cable(NamedTuple):
     start_ns: int
     end_ns: int
     side: str
-    """Whose cable; empty when it was another one."""
+    """Whose cable: `active`, `spare`, `user`; empty when it was another one."""
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Signal(NamedTuple):
     kind: str
     """`steered`, `learning`, `bounced`, `failed`, `cut` or `mended`."""
     side: str
-    """`active`, `spare`, or empty when unknown; of `learning`: `allowed` or `stopped`."""
+    """`active`, `spare`, `user`, or empty when unknown; of `learning`: `allowed` or `stopped`."""
     because: str
     applied_ns: int = 0
     """Of `steered`: when the last switch had it, 0 when that was not recorded."""
@@ -149,12 +149,18 @@ class Story:
             self._close(signal.time_ns - MARGIN_NS)
 
     def _on_cut(self, signal: Signal) -> None:
+        if signal.side == "user":
+            self.history.cables.append(Cable(signal.time_ns - MARGIN_NS, FOREVER, "user"))
+            return
         self.history.cables.append(Cable(signal.time_ns - MARGIN_NS, signal.time_ns + CABLE_NS, signal.side))
         self._on_failed(signal)
         if signal.side == "active" and self._side != "spare" and not self._locked and "spare" not in self._dead:
             self._open("spare", signal.time_ns + CABLE_NS, signal.because)
 
     def _on_mended(self, signal: Signal) -> None:
+        cables = self.history.cables
+        if signal.side == "user" and cables and cables[-1].side == "user":
+            cables[-1] = cables[-1]._replace(end_ns=signal.time_ns + CABLE_NS)
         self._dead.discard(signal.side)
         if self._side == "spare" and signal.side == "active" and not self._decided and not self._tolerant_until_ns:
             self._close(signal.time_ns - MARGIN_NS)
@@ -221,17 +227,22 @@ def _from_faults(run: RunDirectory) -> Iterator[tuple[str, Signal]]:
 
 
 def _places(run: RunDirectory, fault: Fault) -> tuple[str, list[tuple[str, str]]]:
-    """What was hit (`terminator`, `server`, `other`), and which pairs on which side (empty: not known)."""
-    target = re.sub(r"^kk(?=\w)", "", fault.target)
-    name, interface = re.match(r"(.*?)(?:[-:]eth(\d+))?$", target, re.DOTALL).groups()  # type: ignore[union-attr]
+    """What was hit (`user`, `terminator`, `server`, `other`), and which pairs on which side (empty: not known).
+
+    A port is written as in the configuration (`s2:1`) or as the lab's interface (`kks2-eth1`, kk being any prefix).
+    """
+    name, _, interface = re.sub(r"[-:]eth(\d+)$", r" \1", fault.target).partition(" ")
     host = run.hosts.get(name)
+    if host is not None and host.role == "user":
+        return "user", [(pair, "user") for pair in {run.plan.managed_by(a) or "" for a in host.addresses}]
     if host is not None and host.role == "terminator":
         return ("server" if interface == "1" else "terminator"), [(host.pair, host.side)]
     if host is not None and host.role == "server":
         return "server", [(pair, host.side) for pair in _pairs_of(run, host.server)]
-    port = f"{name}:{interface}" if interface else target
-    if port in run.plan.attached:
-        owner, side = run.plan.attached[port]
-        return ("terminator" if owner in run.plan.pairs else "server"), [(p, side) for p in _pairs_of(run, owner)]
-    pairs = _pairs_of(run, target) or list(run.plan.pairs)
+    port = f"{name}:{interface}" if interface else fault.target
+    for known, (owner, side) in run.plan.attached.items():
+        prefix = port.removesuffix(known)
+        if port.endswith(known) and (not prefix or prefix.isalnum()):
+            return ("terminator" if owner in run.plan.pairs else "server"), [(p, side) for p in _pairs_of(run, owner)]
+    pairs = _pairs_of(run, fault.target) or list(run.plan.pairs)
     return "other", [(pair, "") for pair in pairs]

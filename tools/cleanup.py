@@ -20,8 +20,11 @@ BRIDGE_PREFIX = "kk"
 """Every bridge of this project is named so."""
 
 
-def clean_all(root: Path = ROOT, unmarked: bool = False) -> list[str]:
-    """Remove the belongings of every lab whose process is dead. Returns what was done, for people."""
+def clean_all(root: Path = ROOT, unmarked: str | None = None) -> list[str]:
+    """Remove the belongings of every lab whose process is dead. Returns what was done, for people.
+
+    `unmarked`: also remove the bridges whose names begin so and that no living lab has.
+    """
     done: list[str] = []
     kept: set[str] = set()
     for lab_id in known_labs(root):
@@ -34,8 +37,8 @@ def clean_all(root: Path = ROOT, unmarked: bool = False) -> list[str]:
             continue
         done += remove_belongings(owner)
         owner.release()
-    if unmarked:
-        done += _remove_unmarked(kept)
+    if unmarked is not None:
+        done += _remove_unmarked(unmarked, kept)
     return done
 
 
@@ -80,10 +83,10 @@ def delete_interfaces(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _remove_unmarked(kept: set[str]) -> list[str]:
+def _remove_unmarked(prefix: str, kept: set[str]) -> list[str]:
     done = []
     for bridge in list_bridges():
-        if bridge not in kept:
+        if bridge.startswith(prefix) and bridge not in kept:
             ports = bridge_ports(bridge)
             delete_bridges([bridge])
             delete_interfaces(ports)
@@ -93,7 +96,8 @@ def _remove_unmarked(kept: set[str]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--unmarked", action="store_true", help="also bridges named kk* that no lab wrote down")
+    meaning = "also bridges named kk* that no lab wrote down"
+    parser.add_argument("--unmarked", action="store_const", const=BRIDGE_PREFIX, help=meaning)
     arguments = parser.parse_args()
     for line in clean_all(unmarked=arguments.unmarked) or ["nothing to remove"]:
         sys.stdout.write(line + "\n")

@@ -48,6 +48,15 @@ class UserRun:
         self.process = process
         self._report = report
 
+    def progress(self) -> tuple[int, int]:
+        """Requests sent and answered so far, by its last word (`report_every`)."""
+        words = [record for record in self.process.records() if "sent" in record]
+        return (words[-1]["sent"], words[-1]["answered"]) if words else (0, 0)
+
+    def wait_sent(self, count: int, timeout_s: float = 10.0) -> None:
+        """Until it has sent so many. Raises LabError."""
+        wait_until(lambda: self.progress()[0] >= count, timeout_s, f"{self.process.name} sent {count} requests")
+
     def wait(self, timeout_s: float) -> dict[str, Any]:
         """Wait until it has finished; its report. Raises LabError."""
         if self.process.wait(timeout_s) != 0:
@@ -143,7 +152,10 @@ class Lab:
 
     def _write_run(self) -> None:
         for name in ("log", "pcap", "users", "flows", "state"):
-            (self.run_dir / name).mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.run_dir / name, ignore_errors=True)  # of an earlier run: its state is not ours
+            (self.run_dir / name).mkdir(parents=True)
+        for name in ("events.jsonl", "faults.jsonl"):
+            (self.run_dir / name).unlink(missing_ok=True)
         shutil.copyfile(self._source, self.run_dir / "config.yaml")
         hosts = {host.name: describe(host) for host in self.network.hosts}
         (self.run_dir / "run.json").write_text(json.dumps({"hosts": hosts}, indent=1) + "\n")

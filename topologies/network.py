@@ -60,6 +60,11 @@ class LabSwitch(OVSSwitch):
         super().startShell(mnopts)
         _note(self)
 
+    @classmethod
+    def isOldOVS(cls) -> bool:
+        """Older than 1.10, of 2013? No; Mininet would ask distutils, which is deprecated."""
+        return False
+
     def bridgeOpts(self) -> str:
         registry: Registry | None = self.params.get("registry")
         mark = f" external_ids:{LAB_KEY}={registry.lab_id}" if registry else ""

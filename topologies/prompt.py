@@ -7,7 +7,6 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Any
 
 from mininet.cli import CLI
 from mininet.log import setLogLevel
@@ -16,7 +15,7 @@ from tools import faults
 from tools.faults import Faults
 from tools.ownership import LabBusyError
 from tools.processes import LabError
-from topologies.lab import Lab
+from topologies.lab import Lab, UserRun
 
 _TRY = """
 Requests flow when the controller is ready. Try, at the prompt:
@@ -40,7 +39,7 @@ class LabPrompt(CLI):
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._faults = Faults(lab)
-        self._users: dict[str, Any] = {}
+        self._users: dict[str, UserRun] = {}
         super().__init__(lab.net)
 
     def do_fault(self, line: str) -> None:
@@ -64,9 +63,8 @@ class LabPrompt(CLI):
             names = [host.name for host in self._lab.network.of_role("user")] if rate > 0 else []
             self._users = {name: self._lab.start_user(name, rate, report_every=0.5) for name in names}
         for name, run in self._users.items():
-            progress = [record for record in run.process.records() if "sent" in record]
-            last = progress[-1] if progress else {"sent": 0, "answered": 0}
-            _say(f"{name}: sent {last['sent']}, answered {last['answered']}")
+            sent, answered = run.progress()
+            _say(f"{name}: sent {sent}, answered {answered}")
 
     def do_flows(self, _line: str) -> None:
         """flows: write every switch's flows and groups to the run directory."""

@@ -1,0 +1,178 @@
+"""The lab's own programs on Figure 1, with rules by hand: no controller, nothing learns, nothing is steered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dpkt
+import pytest
+
+from kirikae.wire import BOUNCE_MAC
+from tests.lab.captured import frames
+from tools.faults import Faults
+from tools.processes import wait_until
+from topologies.lab import Lab, UserRun
+from topologies.static_flows import install
+
+pytestmark = pytest.mark.lab
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLE = {4: "figure1.yaml", 6: "figure1-ipv6.yaml"}
+ETHERTYPE = {4: 0x0800, 6: 0x86DD}
+RATE = 200.0
+
+
+@contextmanager
+def static_lab(run_dir: Path, *terminator_options: str, version: int = 4) -> Iterator[tuple[Lab, Faults]]:
+    with Lab(EXAMPLES / EXAMPLE[version], run_dir, controller=False) as lab:
+        install(lab)
+        lab.start_services(*terminator_options)
+        lab.wait_serving(["u1"])
+        yield lab, Faults(lab)
+
+
+def start_user(lab: Lab, tcp: bool = False) -> UserRun:
+    """A user terminal that has already sent some requests and goes on."""
+    user = lab.start_user("u1", RATE, tcp=tcp, report_every=0.05)
+    user.wait_sent(20)
+    return user
+
+
+def wait_for_more(user: UserRun, count: int = 20) -> None:
+    user.wait_sent(user.progress()[0] + count)
+
+
+def counters(lab: Lab, host: str) -> dict:
+    """Stop a service; what it counted."""
+    process = lab.processes.get(host)
+    process.stop()
+    return process.records()[-1]
+
+
+def sides(report: dict) -> list[str]:
+    """Who answered, in the order of the requests, repetitions left out."""
+    found: list[str] = []
+    for *_rest, side in report["requests"]:
+        if found[-1:] != [side]:
+            found.append(side)
+    return found
+
+
+@pytest.mark.parametrize("version", [4, 6], ids=["IPv4", "IPv6"])
+def test_a_killed_server_costs_no_request_and_the_bounce_is_the_request(run_dir, version):
+    with static_lab(run_dir, version=version) as (lab, faults):
+        with lab.capture(["ta1-eth0", "ts1-eth0"], immediate=True):
+            user = start_user(lab)
+            faults.kill_server("sva")
+            wait_for_more(user)
+            report = user.stop()
+        assert report["sent"] == report["answered"] > 40
+        assert (report["lost"], report["duplicates"], report["foreign"]) == ([], 0, 0)
+        assert sides(report) == ["active", "spare"]
+
+        access = lab.network.host("ta1").interfaces[0]
+        seen = frames(run_dir / "pcap" / "ta1-eth0.pcap")
+        bounces = [frame for frame in seen if frame.destination == BOUNCE_MAC]
+        assert bounces
+        assert {(frame.source, frame.ethertype) for frame in bounces} == {(access.mac, ETHERTYPE[version])}
+        assert {frame.packet for frame in bounces} <= {f.packet for f in seen if f.destination == access.mac}
+        assert counters(lab, "ta1")["bounced"] == len(bounces)
+        assert counters(lab, "ts1")["answered"] == len(bounces)
+
+
+def test_a_frozen_server_is_given_up_after_the_timeout(run_dir):
+    with static_lab(run_dir) as (lab, faults):
+        user = start_user(lab)
+        faults.freeze_server("sva")
+        wait_for_more(user, 100)
+        faults.thaw_server("sva")
+        wait_until(lambda: "server-reachable" in lab.processes.get("ta1").output(), 5.0, "ta1 has its server back")
+        wait_for_more(user)
+        report = user.stop()
+        assert (report["lost"], report["duplicates"], report["foreign"]) == ([], 0, 0)
+        assert sides(report) == ["active", "spare", "active"]
+        waits = [(answered - sent) / 1e9 for _seq, sent, answered, *_ in report["requests"] if answered]
+        assert 0.2 <= max(waits) < 1.0
+        assert counters(lab, "ta1")["late"] > 0  # what the thawed server still said
+
+
+def test_a_spare_terminator_never_bounces_and_keeps_requests_until_its_server_is_there(run_dir):
+    with static_lab(run_dir, "--hold-s", "30") as (lab, faults):
+        with lab.capture(["ts1-eth0"], immediate=True):
+            user = start_user(lab)
+            faults.kill_server("svs")
+            faults.kill_server("sva")
+            wait_for_more(user)
+            faults.restart_server("svs")
+            report = user.stop()
+        assert (report["lost"], report["duplicates"]) == ([], 0)
+        assert sides(report) == ["active", "spare"]
+        assert not [f for f in frames(run_dir / "pcap" / "ts1-eth0.pcap") if f.destination == BOUNCE_MAC]
+        assert counters(lab, "ts1")["bounced"] == 0
+
+
+def test_tcp_while_the_server_is_unreachable_every_syn_bounces_and_the_kernel_is_silent(run_dir):
+    with static_lab(run_dir) as (lab, faults):
+        lab.wait_serving(["u1"], 5.0, "--tcp")
+        with lab.capture(["ta1-eth0"], immediate=True):
+            user = start_user(lab, tcp=True)
+            killed = faults.kill_server("sva")
+            wait_until(lambda: "server-unreachable" in lab.processes.get("ta1").output(), 5.0, "ta1 lost its server")
+            lost = time.time()
+            wait_for_more(user)
+            before_restart = time.time()
+            faults.restart_server("sva")
+            report = user.stop()
+        assert (report["lost"], report["failed"]) == ([], 0)
+
+        access = lab.network.host("ta1").interfaces[0]
+        bounces, answers = [], []
+        for frame in frames(run_dir / "pcap" / "ta1-eth0.pcap"):
+            segment = dpkt.ip.IP(frame.packet).data if frame.ethertype == ETHERTYPE[4] else None
+            if isinstance(segment, dpkt.tcp.TCP) and lost < frame.time < before_restart:
+                if frame.destination == BOUNCE_MAC:
+                    bounces.append(segment)
+                elif frame.source == access.mac:
+                    answers.append(segment)
+        assert killed < lost
+        assert len(bounces) >= 20
+        assert {segment.flags for segment in bounces} == {dpkt.tcp.TH_SYN}
+        assert not answers
+
+
+def test_a_plain_terminator_lets_its_kernel_refuse_with_the_whole_request_embedded(run_dir):
+    with static_lab(run_dir, "--plain") as (lab, faults):
+        with lab.capture(["ta1-eth0"], immediate=True):
+            user = start_user(lab)
+            faults.kill_server("sva")
+            wait_for_more(user)
+            faults.restart_server("sva")
+            wait_until(lambda: "server-reachable" in lab.processes.get("ta1").output(), 5.0, "ta1 has its server back")
+            wait_for_more(user)
+            report = user.stop()
+        assert report["lost"]
+        assert report["requests"][-1][5] == "active"
+
+        access = lab.network.host("ta1").interfaces[0]
+        requests, embedded = set(), []
+        for frame in frames(run_dir / "pcap" / "ta1-eth0.pcap"):
+            packet = dpkt.ip.IP(frame.packet)
+            if frame.destination == access.mac:
+                requests.add(frame.packet)
+            elif packet.p == dpkt.ip.IP_PROTO_ICMP:
+                assert (packet.data.type, packet.data.code) == (3, 3)
+                embedded.append(frame.packet[28:])
+        assert len(embedded) >= 20
+        assert set(embedded) <= requests
+
+
+def test_a_terminator_that_answers_itself_needs_no_server(run_dir):
+    with Lab(EXAMPLES / EXAMPLE[4], run_dir, controller=False) as lab:
+        install(lab)
+        lab.start_service("ta1", "--answer-itself").wait_for_output('"ready": true')
+        report = lab.start_user("u1", 1000.0, count=500).wait(20.0)
+    assert (report["answered"], report["lost"]) == (500, [])
+    assert {tuple(request[3:]) for request in report["requests"]} == {("10.0.0.10", 1, "active")}

@@ -1,0 +1,83 @@
+"""Figure 1 in Mininet's own ways: `mn --custom`, and the script with its prompt."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.cleanup import clean_all, delete_bridges, list_bridges
+from tools.ownership import Ownership
+from topologies.network import ovs_datapath
+
+pytestmark = pytest.mark.lab
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURE1 = ROOT / "topologies" / "figure1.py"
+BRIDGES = ["kks1", "kks2", "kks3", "kkt1"]
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """`mn` takes no lock: hold the one of its names."""
+    owner = Ownership("kk")
+    owner.share_machine(alone=True, wait_s=150.0)
+    owner.acquire()
+    yield
+    delete_bridges(set(BRIDGES) & set(list_bridges()))
+    owner.release()
+
+
+def custom_file() -> dict:
+    """What `mn --custom` gets from the file: it executes it, and gives it no name."""
+    names: dict = {}
+    exec(compile(FIGURE1.read_text(), str(FIGURE1), "exec"), names, names)
+    return names
+
+
+def test_the_docstring_lists_every_node():
+    names = custom_file()
+    topo = names["topos"]["figure1"]()
+    for node in topo.nodes():
+        assert node in names["__doc__"]
+
+
+def test_mn_cleans_up_what_this_project_made_and_nothing_else():
+    assert custom_file()["cleanup"] is clean_all
+
+
+@pytest.mark.usefixtures("alone")
+def test_mn_custom(tmp_path):
+    assert "figure1" in custom_file()["topos"]
+    script = tmp_path / "script"
+    script.write_text("ta1 ip -brief address\nu1 ip route\n")
+    mn = [sys.executable, str(Path(sys.executable).parent / "mn"), "--custom", str(FIGURE1), "--topo", "figure1"]
+    mn += ["--switch", f"ovs,datapath={ovs_datapath()}", "--controller", "remote"]
+    mn += ["--pre", str(script), "--test", "none"]
+    done = subprocess.run(mn, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "10.0.0.11/24" in said
+    assert "default via 10.50.0.254 dev u1-eth0" in said
+    assert "Starting 4 switches" in said
+    assert not set(BRIDGES) & set(list_bridges())
+
+
+def test_the_script_and_its_prompt(run_dir):
+    commands = "fault\nfault kill-server sva\nfault kill-server sva\nusers 50\nusers\nflows\nexit\n"
+    script = [sys.executable, str(FIGURE1), "--run-dir", str(run_dir / "lab"), "--controller", "127.0.0.1:1"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        script, cwd=run_dir, env=environment, input=commands, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No controller listens on 127.0.0.1:1" in done.stdout
+    assert "faults are: kill-server" in done.stdout
+    assert "no service runs on sva" in done.stdout
+    assert "u3: sent " in done.stdout
+    assert '"server-killed"' in (run_dir / "lab" / "faults.jsonl").read_text()
+    assert len(list((run_dir / "lab" / "flows").glob("prompt-*.txt"))) == 4

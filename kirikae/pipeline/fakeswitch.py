@@ -1,13 +1,16 @@
 """A switch that lives in memory: put a packet in, see where it goes. For tests and for `what would happen if`.
 
 It understands what this pipeline uses: priorities, masks, goto, metadata, fast-failover groups, resubmit, clone and
-learn. Meters pass everything. A packet is a dictionary of field name -> value, as in kirikae.pipeline.rules.
+learn. A meter passes everything, or nothing when it is exhausted: then it ends the packet with all that was still to be
+done with it, also from inside a clone, as Open vSwitch does. A packet is a dictionary of field name -> value, as in
+kirikae.pipeline.rules.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from netaddr import EUI, AddrFormatError, IPAddress
@@ -59,6 +62,8 @@ class FakeSwitch:
     groups: dict[int, Group] = field(default_factory=dict)
     down: set[int] = field(default_factory=set)
     """Ports without a link."""
+    exhausted: set[int] = field(default_factory=set)
+    """Meters whose rate is exceeded."""
     hits: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
     """Packets by the kind of every rule they hit."""
 
@@ -76,7 +81,8 @@ class FakeSwitch:
     def inject(self, in_port: int, packet: Packet) -> list[Sent]:
         """Every packet that leaves the switch because of this one, in order."""
         run = _Run(self, {**packet, "in_port": in_port, "metadata": 0})
-        run.table("guard")
+        with suppress(_Metered):
+            run.table("guard")
         return run.sent
 
     def lookup(self, table: str, packet: Packet) -> Rule | None:
@@ -88,22 +94,28 @@ class FakeSwitch:
         return hit
 
 
+class _Metered(Exception):
+    """A meter dropped the packet."""
+
+
 @dataclass
 class _Run:
     switch: FakeSwitch
     packet: Packet
     sent: list[Sent] = field(default_factory=list)
 
-    def table(self, name: str, follow: bool = True) -> None:
+    def table(self, name: str) -> None:
         rule = self.switch.lookup(name, self.packet)
         if rule is None:
             return
         self.switch.hits[rule.kind] += 1
+        if rule.meter in self.switch.exhausted:
+            raise _Metered
         self.apply(rule.actions, rule)
         if rule.metadata is not None:
             value, mask = rule.metadata
             self.packet["metadata"] = int(self.packet["metadata"]) & ~mask | value & mask
-        if follow and rule.goto is not None:
+        if rule.goto is not None:
             self.table(rule.goto)
 
     def apply(self, actions: Iterable[Action], rule: Rule) -> None:
@@ -129,7 +141,7 @@ class _Run:
             case ToGroup(group=number):
                 self.group(self.switch.groups[number], rule)
             case Resubmit(table=name):
-                self.table(name, follow=False)
+                self.table(name)
             case Clone(actions=inner):
                 aside = _Run(self.switch, dict(packet), self.sent)
                 aside.apply(inner, rule)

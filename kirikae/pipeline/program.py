@@ -155,11 +155,12 @@ def _bounce_rule(view: SwitchView, priority: int, what: tuple, may_move: bool) -
     if not view.switch.nicira_extensions:
         kind = Kind.PUNT_BOUNCE if may_move else Kind.DROP_REFUSED_BOUNCE
         return Rule("bounce", priority, what, kind, (ToController(),))
-    tell = Clone((Resubmit("copy"),))
+    tell = Resubmit("copy")
     if not may_move:
         return Rule("bounce", priority, what, Kind.DROP_REFUSED_BOUNCE, (tell,))
-    as_request = SetField("eth_dst", GATEWAY_MAC)  # from here on it is a request like any other
-    return Rule("bounce", priority, what, Kind.FORWARD, (LEARN_SPARE, tell, TO_SIDE, as_request), goto="steer")
+    # It goes on as a request like any other, and the copy comes last: what the copy's meter stops is the packet itself.
+    as_request = Clone((TO_SIDE, SetField("eth_dst", GATEWAY_MAC), Resubmit("steer")))
+    return Rule("bounce", priority, what, Kind.FORWARD, (LEARN_SPARE, as_request, tell))
 
 
 def _copy_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule]:

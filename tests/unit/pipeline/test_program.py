@@ -109,6 +109,18 @@ def test_a_bounce_reaches_the_spare_and_teaches_the_switch(net):
     assert (later.where, later.destination) == ("s3:1", a["spare"])
 
 
+def test_bounces_above_the_limit_of_copies_reach_the_spare(net):
+    configuration, _, a = net
+    if not configuration.switches["s2"].nicira_extensions:
+        pytest.skip("a plain switch asks the controller")
+    fabric = Fabric(configuration)
+    (delivered,) = fabric.send("s1:1", request_of(net))
+    switch = fabric.switches["s2"]
+    switch.exhausted = {rule.meter or 0 for rule in switch.rules.values() if rule.table == "copy"}
+    (again,) = fabric.send("s2:1", bounced(delivered.packet))
+    assert (again.where, again.destination, again.source) == ("s3:1", a["spare"], a["user"])
+
+
 def test_a_bounce_on_a_plain_switch_goes_to_the_controller_whole(net):
     configuration, _, a = net
     if configuration.switches["s2"].nicira_extensions:

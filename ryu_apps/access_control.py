@@ -9,10 +9,10 @@ and the journal are kept.
 
 from __future__ import annotations
 
-import functools
-import logging
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ryu import cfg
@@ -27,24 +27,10 @@ from kirikae.configuration.model import Configuration
 from kirikae.configuration.problems import ConfigurationError
 from kirikae.decision.journal import JournalError
 from kirikae.decision.store import StoreError
-from ryu_apps.device import Device, listen_as_configured
+from ryu_apps.clerk import Clerk
+from ryu_apps.device import Device
+from ryu_apps.loud import loud
 from ryu_apps.northbound import Northbound
-
-LOG = logging.getLogger("kirikae")
-
-
-def shim(handler: Callable) -> Callable:
-    """A handler that fails loudly: Ryu would log an exception and go on with half a decision."""
-
-    @functools.wraps(handler)
-    def guarded(self: AccessControl, event: Any) -> None:
-        try:
-            handler(self, event)
-        except Exception:
-            LOG.critical("a handler failed; the switches carry on by themselves until the restart", exc_info=True)
-            os._exit(70)  # EX_SOFTWARE; a supervisor starts us again and what the switches hold is adopted
-
-    return guarded
 
 
 class AccessControl(app_manager.RyuApp):
@@ -58,22 +44,21 @@ class AccessControl(app_manager.RyuApp):
         configuration = _configuration()
         for option, value in listen_as_configured(configuration).items():
             cfg.CONF.set_default(option, value)  # an option on the command line still wins
-        try:
-            self.device = Device(configuration, os.environ.get("KIRIKAE_STATE_DIR"), os.environ.get("KIRIKAE_EVENTS"))
-        except (StoreError, JournalError, OSError) as error:
-            raise SystemExit(str(error)) from None
+        with _clear_end():
+            self.device = Device(configuration, _clerk(configuration))
         wsgi.register(Northbound, {"device": self.device})
 
     def start(self) -> None:
+        with _clear_end():
+            self.device.start()
         super().start()
-        self.device.start()
 
     def stop(self) -> None:
         self.device.stop()
         super().stop()
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
-    @shim
+    @loud
     def state_changed(self, event: Any) -> None:
         if event.state == MAIN_DISPATCHER:
             self.device.switch_connected(event.datapath)
@@ -81,18 +66,18 @@ class AccessControl(app_manager.RyuApp):
             self.device.switch_disconnected(event.datapath)
 
     @set_ev_cls(ofp_event.EventOFPPortStatus, MAIN_DISPATCHER)
-    @shim
+    @loud
     def port_status(self, event: Any) -> None:
         message = event.msg
         self.device.port_changed(message.datapath, message.desc, message.reason == ofp.OFPPR_DELETE)
 
     @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
-    @shim
+    @loud
     def packet_in(self, event: Any) -> None:
         self.device.packet_arrived(event.msg)
 
     @set_ev_cls(ofp_event.EventOFPBarrierReply, MAIN_DISPATCHER)
-    @shim
+    @loud
     def barrier_reply(self, event: Any) -> None:
         self.device.barrier_replied(event.msg)
 
@@ -106,21 +91,50 @@ class AccessControl(app_manager.RyuApp):
         ],
         MAIN_DISPATCHER,
     )
-    @shim
+    @loud
     def multipart_reply(self, event: Any) -> None:
         self.device.multipart_replied(event.msg)
 
     @set_ev_cls(ofp_event.EventOFPErrorMsg, [CONFIG_DISPATCHER, MAIN_DISPATCHER])
-    @shim
+    @loud
     def error(self, event: Any) -> None:
         self.device.switch_refused(event.msg)
+
+
+@contextmanager
+def _clear_end() -> Iterator[None]:
+    """What an operator can mend ends the program with its text, without a traceback."""
+    try:
+        yield
+    except (ConfigurationError, StoreError, JournalError, OSError) as error:
+        raise SystemExit(str(error)) from None
 
 
 def _configuration() -> Configuration:
     path = os.environ.get("KIRIKAE_CONFIG")
     if not path:
         raise SystemExit("KIRIKAE_CONFIG is not set: KIRIKAE_CONFIG=examples/figure1.yaml ryu-manager ...")
-    try:
+    with _clear_end():
         return load(path)
-    except ConfigurationError as error:
-        raise SystemExit(str(error)) from None
+
+
+def _clerk(configuration: Configuration) -> Clerk:
+    directory = Path(os.environ.get("KIRIKAE_STATE_DIR") or configuration.controller.state_directory)
+    journal = os.environ.get("KIRIKAE_EVENTS")
+    return Clerk(directory, Path(journal) if journal else directory / "events.jsonl")
+
+
+def listen_as_configured(configuration: Configuration) -> dict[str, object]:
+    """Ryu's options for the configuration's `controller` section.
+
+    Ryu by itself listens on every address and on two ports, and notices a dead switch only when TCP does.
+    """
+    controller = configuration.controller
+    return {
+        "ofp_listen_host": controller.listen,
+        "ofp_tcp_listen_port": controller.openflow_port,
+        "wsapi_host": controller.listen,
+        "wsapi_port": controller.api_port,
+        "echo_request_interval": 5.0,
+        "maximum_unreplied_echo_requests": 3,
+    }

@@ -1,6 +1,6 @@
 """Writes down what was decided, beside the handlers: state to SQLite, journal to a file.
 
-A takeover never waits for a disk. What is written is in the order of the decisions.
+A takeover never waits for a disk: one native thread writes, in the order of the decisions, while the handlers go on.
 """
 
 from __future__ import annotations
@@ -8,83 +8,129 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from eventlet import tpool
 from ryu.lib import hub
 
 from kirikae.configuration.model import Configuration
 from kirikae.decision.commands import Command
 from kirikae.decision.events import Event
 from kirikae.decision.journal import Journal
-from kirikae.decision.machine import AccessControl
-from kirikae.decision.snapshot import Snapshot
+from kirikae.decision.snapshot import ServerSnapshot, Snapshot
 from kirikae.decision.store import Store, StoreError
+from ryu_apps import loud
 
 LOG = logging.getLogger("kirikae.clerk")
-DECISIONS_KEPT = 1000
-"""Decisions whose line is remembered for the switches' confirmations, which come within seconds."""
+
+
+@dataclass
+class Entry:
+    """A decision's line in the journal."""
+
+    id: int | None = None
+    """Known once it is written."""
 
 
 class Clerk:
-    """One green thread, one queue of things to write."""
+    """One green thread with a queue of things to write.
+
+    When the disk is full or gone, decisions go on and the operator is told; the state is stored as soon as it can be.
+    """
 
     def __init__(self, directory: Path, journal: Path) -> None:
-        """Raises StoreError or JournalError when what is there is not ours, OSError when nothing can be written."""
-        directory.mkdir(parents=True, exist_ok=True)
-        self.store = Store(directory / "state.sqlite")
-        self.journal = Journal(journal)
+        """Raises StoreError, JournalError or OSError that says what to do."""
+        self._store = Store(directory / "state.sqlite")
+        self._journal = Journal(journal)
         self._queue = hub.Queue()
+        self._unsaved: dict[str, ServerSnapshot] = {}
+        self._failing = False
         self._thread = None
-        self._lines: dict[int, int] = {}
-        """Number of a decision -> id of its line in the journal."""
+
+    def __repr__(self) -> str:
+        return f"<Clerk {self._journal.path} to write={self._queue.qsize()} unsaved={list(self._unsaved)}>"
 
     def load(self) -> Snapshot | None:
         """The stored state, None at the very first start. Raises StoreError."""
-        return self.store.load()
+        return self._store.load()
 
-    def start(self, configuration: Configuration, machine: AccessControl) -> None:
-        """Begin to write; what a changed configuration dropped is dropped from the stored state, too."""
-        state = machine.snapshot()
-        self._put(self.store.keep_only, state)
-        self._put(self.journal.started, time.time(), configuration, state)
-        self._thread = hub.spawn(self._write)
+    def began(self, configuration: Configuration, state: Snapshot) -> None:
+        """The state machine begins in this state: what a changed configuration dropped of it is dropped here, too.
+
+        Waits for the disk. Raises StoreError or OSError.
+        """
+        self._store.keep_only(state)
+        self._journal.started(time.time(), configuration, state)
+
+    def start(self) -> None:
+        self._thread = loud.spawn(self._write_all)
 
     def stop(self) -> None:
-        if self._thread is not None:
-            hub.kill(self._thread)
-        self.store.close()
-        self.journal.close()
+        """Write what is left and close the files."""
+        self._queue.put(None)
+        if self._thread is None:
+            self._write_all()
+        else:
+            hub.joinall([self._thread])
+        self._store.close()
+        self._journal.close()
 
-    def decided(self, number: int, at: float, event: Event, commands: list[Command]) -> None:
-        self._put(self._decided, number, at, event, commands)
+    # --- what to write ----------------------------------------------------------------------------------------------
 
-    def applied(self, switch: str, decision: int | None, flow_mods: int, milliseconds: float) -> None:
-        """A switch confirmed what it was sent; `decision`: its number, None when it was no decision's doing."""
-        self._put(self._applied, time.time(), switch, decision, flow_mods, round(milliseconds, 3))
+    def decided(self, entry: Entry, at: float, event: Event, commands: list[Command]) -> None:
+        def write() -> None:
+            entry.id = self._journal.decided(at, event, commands)
+
+        self._queue.put(write)
+
+    def applied(self, switch: str, entry: Entry | None, flow_mods: int, seconds: float) -> None:
+        """A switch confirmed what it was sent: for a decision, or (None) to bring it up to date."""
+        at, milliseconds = time.time(), round(seconds * 1000, 3)
+
+        def write() -> None:
+            self._journal.applied(at, switch, entry.id if entry else None, flow_mods, milliseconds)
+
+        self._queue.put(write)
 
     def noted(self, what: str, **details: object) -> None:
-        self._put(self.journal.noted, time.time(), what, details)
+        at = time.time()
+        self._queue.put(lambda: self._journal.noted(at, what, details))
 
-    def persist(self, machine: AccessControl, server: str) -> None:
-        self._put(self.store.save, server, machine.server_snapshot(server))
+    def persist(self, server: str, state: ServerSnapshot) -> None:
+        self._queue.put(lambda: self._save(server, state))
 
-    def _put(self, task: Callable[..., Any], *args: Any) -> None:
-        self._queue.put((task, args))
+    # --- writing ----------------------------------------------------------------------------------------------------
 
-    def _write(self) -> None:
+    def _write_all(self) -> None:
+        """Everything that has come together is one errand to the native thread."""
         while True:
-            task, args = self._queue.get()
+            tasks = [self._queue.get()]
+            while not self._queue.empty():
+                tasks.append(self._queue.get())
+            self._tell(tpool.execute(self._write, [task for task in tasks if task is not None]))
+            if None in tasks:
+                return
+
+    def _write(self, tasks: list[Callable[[], None]]) -> Exception | None:
+        """In the native thread: no logging here. Returns the last thing that went wrong."""
+        failed: Exception | None = None
+        for task in tasks:
             try:
-                task(*args)
+                task()
             except (OSError, StoreError) as error:
-                LOG.error("could not write: %s; decisions go on unrecorded until there is room again", error)
+                failed = error
+        return failed
 
-    def _decided(self, number: int, at: float, event: Event, commands: list[Command]) -> None:
-        self._lines[number] = self.journal.decided(at, event, commands)
-        if len(self._lines) > DECISIONS_KEPT:
-            del self._lines[next(iter(self._lines))]
+    def _save(self, server: str, state: ServerSnapshot) -> None:
+        self._unsaved[server] = state
+        for name in list(self._unsaved):
+            self._store.save(name, self._unsaved[name])
+            del self._unsaved[name]
 
-    def _applied(self, at: float, switch: str, decision: int | None, flow_mods: int, barrier_ms: float) -> None:
-        line = self._lines.get(decision) if decision is not None else None
-        self.journal.applied(at, switch, line, flow_mods, barrier_ms)
+    def _tell(self, failed: Exception | None) -> None:
+        if failed is not None and not self._failing:
+            LOG.error("cannot write: %s; decisions go on unrecorded until that is mended", failed)
+        elif failed is None and self._failing:
+            LOG.info("can write again")
+        self._failing = failed is not None

@@ -1,33 +1,32 @@
 """The access control device as a running thing: sessions with switches, the state machine, and what it decides.
 
-No handler here waits. Files are written by the clerk, timers and path changes run in green threads of their own.
+No handler here waits. Files are written by the clerk; timers, path changes and the programs of switches that connect
+are the work of green threads of their own.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ryu.lib import hub
 
-from kirikae import punted
-from kirikae.configuration.model import Configuration, Terminator
+from kirikae.configuration.model import Configuration
 from kirikae.decision import commands as do
 from kirikae.decision import events as on
 from kirikae.decision.machine import AccessControl
 from kirikae.identity import PairId, PortRef, Side
-from kirikae.pipeline.differ import Comparison, Held, learned_pairs, route_change, state_change
+from kirikae.pipeline.differ import Changes, Comparison, Held, forgets, learned_pairs, reroute, steering_change
 from kirikae.pipeline.paths import find_paths
 from kirikae.pipeline.program import compile_routes, compile_state, fixed_rules
-from kirikae.pipeline.rules import Kind, kind_of
 from kirikae.pipeline.switchview import SwitchView, UnknownPort, look_from
-from ryu_apps import openflow, packetout
-from ryu_apps.clerk import Clerk
+from ryu_apps import loud, openflow, packetout
+from ryu_apps.attached import attachments, port_names
+from ryu_apps.clerk import Clerk, Entry
+from ryu_apps.punts import Punts
 from ryu_apps.session import Batch, Session
+from ryu_apps.timers import Timers
 
 LOG = logging.getLogger("kirikae")
 SETTLE_S = 0.05
@@ -36,42 +35,36 @@ SETTLE_S = 0.05
 PAUSE_EVERY = 200
 """Rules between two pauses while a program is made: some 3 ms."""
 
+ADOPT_EVERY = 10
+"""Ports and learned takeovers between two pauses when a switch has connected: some 3 ms."""
 
-@dataclass
-class Attached:
-    """What the configuration says about one port of one switch."""
-
-    terminator: Terminator | None = None
-    server: tuple[str, Side] | None = None
-    trunk: PortRef | None = None
+Steered = do.SteerPair | do.SteerServer | do.AllowLearning
 
 
 class Device:
     """Sessions by dpid, one state machine, one clerk."""
 
-    def __init__(self, configuration: Configuration, state_directory: str | None, journal: str | None) -> None:
+    def __init__(self, configuration: Configuration, clerk: Clerk) -> None:
+        """Raises StoreError when the stored state cannot be read."""
         self.configuration = configuration
-        directory = Path(state_directory or configuration.controller.state_directory)
-        self.clerk = Clerk(directory, Path(journal) if journal else directory / "events.jsonl")
-        self.machine = AccessControl(configuration, self.clerk.load())
+        self.clerk = clerk
+        self.machine = AccessControl(configuration, clerk.load())
         self.sessions: dict[int, Session] = {}
-        self.views: dict[int, SwitchView] = {}
-        self.attached: dict[int, dict[int, Attached]] = {}
-        self.rejected: dict[str, int] = {}
-        """Punted packets that gave no reason to act, by reason."""
+        self.punts = Punts(configuration, self.decide)
         self._switch_of = {switch.dpid: switch for switch in configuration.switches.values()}
         self._dead_links: frozenset[PortRef] = frozenset()
         self._paths = find_paths(configuration)
         self._rerouting = False
-        self._timers: dict[str, object] = {}
-        self._decisions = 0
+        self._timers = Timers(self._expired)
 
     def start(self) -> None:
-        self.clerk.start(self.configuration, self.machine)
+        """Raises StoreError or OSError when nothing can be written down."""
+        self.clerk.began(self.configuration, self.machine.snapshot())
+        self.clerk.start()
         for note in self.machine.notes:
             LOG.warning("%s", note)
         for timer, at in self.machine.timers().items():
-            self._carry_out(do.StartTimer(timer, at))
+            self._timers.start(timer, at)
 
     def stop(self) -> None:
         self.clerk.stop()
@@ -83,135 +76,158 @@ class Device:
 
     # --- decisions --------------------------------------------------------------------------------------------------
 
+    @loud.loud
     def decide(self, event: on.Event) -> list[do.Command]:
-        """Let the state machine decide, carry it out, write it down."""
+        """Let the state machine decide, carry it out, write it down. Never gives way to another green thread."""
         now = time.time()
         commands = self.machine.decide(event, now)
-        if not commands:
-            return commands
-        self._decisions += 1
-        steered = [
-            command for command in commands if isinstance(command, do.SteerPair | do.SteerServer | do.AllowLearning)
-        ]
-        if steered:
-            self._steer(steered, now)
-        for command in commands:
-            self._carry_out(command)
-        self.clerk.decided(self._decisions, now, event, commands)
+        if commands:
+            entry = Entry()
+            self._steer([command for command in commands if isinstance(command, Steered)], entry, now)
+            for command in commands:
+                self._carry_out(command)
+            self.clerk.decided(entry, now, event, commands)
         return commands
 
-    def _steer(self, steered: list, now: float) -> None:
-        back = [_target(c) for c in steered if not isinstance(c, do.AllowLearning) and c.side is Side.ACTIVE]
+    def _steer(self, steered: list[Steered], entry: Entry, now: float) -> None:
+        if not steered:
+            return
         steering = self.machine.steering()
-        for dpid, session in self.sessions.items():
-            if session.state is None:
-                continue
-            state = compile_state(self.configuration, steering, self.views[dpid])
-            changes = state_change(self.configuration, session.state, state, back if state else ())
+        targets = [_target(command) for command in steered]
+        back = [_target(c) for c in steered if not isinstance(c, do.AllowLearning) and c.side is Side.ACTIVE]
+        for session in self.sessions.values():
+            if session.state is not None and session.view is not None:
+                changes = steering_change(self.configuration, session.state, steering, session.view, targets, back)
+                session.note_state(changes)
+            else:  # it is being read and will get the rest then, but what it learns meanwhile nobody reads
+                changes = Changes(forgotten=forgets(self.configuration, back))
             if not changes.empty:
-                session.state = state
-                session.apply(changes, Batch(self._decisions, now, changes.flow_mods, self._applied))
+                session.apply(changes, Batch(entry, now, changes.flow_mods, self._applied))
 
     def _applied(self, session: Session, batch: Batch, seconds: float) -> None:
-        self.clerk.applied(session.switch.name, batch.decision, batch.flow_mods, seconds * 1000)
+        self.clerk.applied(session.switch.name, batch.decision, batch.flow_mods, seconds)
 
     def _carry_out(self, command: do.Command) -> None:
         match command:
             case do.RouteAgain(pair=pair, request=request):
                 self._route_again(pair, request)
             case do.StartTimer(timer=timer, at=at):
-                self._stop_timer(timer)
-                self._timers[timer] = hub.spawn_after(max(0.0, at - time.time()), self._expired, timer)
+                self._timers.start(timer, at)
             case do.StopTimer(timer=timer):
-                self._stop_timer(timer)
+                self._timers.stop(timer)
             case do.Persist(server=server):
-                self.clerk.persist(self.machine, server)
+                self.clerk.persist(server, self.machine.server_snapshot(server))
             case do.Notify(severity=severity, about=about, text=text):
                 level = {"info": logging.INFO, "warning": logging.WARNING}.get(severity.value, logging.ERROR)
                 LOG.log(level, "%s: %s", about, text)
 
     def _expired(self, timer: str) -> None:
-        self._timers.pop(timer, None)
         self.decide(on.HoldExpired(timer))
 
-    def _stop_timer(self, timer: str) -> None:
-        running = self._timers.pop(timer, None)
-        if running is not None:
-            hub.kill(running)
+    def _route_again(self, pair: PairId, request: bytes) -> None:
+        """Send a request to the pair's spare terminator, from the switch that the active one is attached to."""
+        active = self.configuration.terminator_of[pair, Side.ACTIVE]
+        spare = self.configuration.terminator_of[pair, Side.SPARE]
+        session = self.sessions.get(self.configuration.switches[active.port.switch].dpid)
+        if session is not None:
+            session.send(packetout.to_terminator(session.datapath, request, spare))
 
     # --- switches ---------------------------------------------------------------------------------------------------
 
     def switch_connected(self, datapath: Any) -> None:
         switch = self._switch_of.get(datapath.id)
         if switch is None:
-            LOG.warning(
-                "a switch with dpid %d connected; no switch has that dpid in %s", datapath.id, self.configuration.source
-            )
+            source = self.configuration.source
+            LOG.warning("a switch with dpid %d connected; no switch has that dpid in %s", datapath.id, source)
             return
-        old = self.sessions.pop(datapath.id, None)
-        if old is not None:
-            old.stop()
-        session = self.sessions[datapath.id] = Session(datapath, switch)
+        old = self.sessions.get(datapath.id)
+        session = self.sessions[datapath.id] = Session(datapath, switch, port_names(self.configuration, switch))
         session.start()
-        session.read_everything(lambda held: self._synchronise(session, held))
+        self._read(session)
+        if old is not None:
+            LOG.warning("switch %s connected again; its old connection is closed", switch.name)
+            old.stop()
+            loud.spawn(old.datapath.close)  # it puts an event into the queue that this handler is to empty
 
     def switch_disconnected(self, datapath: Any) -> None:
-        session = self.sessions.get(datapath.id)
-        if session is not None and session.datapath is datapath:
+        session = self._session(datapath)
+        if session is not None:
             del self.sessions[datapath.id]
-            session.stop()
             self.clerk.noted(f"switch {session.switch.name} disconnected")
             LOG.warning("switch %s disconnected; it carries on by itself", session.switch.name)
+            session.stop()
 
-    def _synchronise(self, session: Session, held: Held) -> None:
-        """The switch has said all it holds: adopt what it did alone, then send the difference."""
-        dpid = session.datapath.id
+    def _read(self, session: Session) -> None:
+        session.ready = False
+        session.read_everything(lambda held: self._adopt(session, held))
+
+    def _adopt(self, session: Session, held: Held) -> None:
+        """The switch has said all it holds."""
         try:
             view = look_from(self.configuration, session.switch, session.ports)
+            session.attached = attachments(self.configuration, view)
         except UnknownPort as error:
-            LOG.error("%s; mend the configuration or add the port, then reconnect the switch", error)
+            LOG.error("%s; waiting for that port", error)
             return
-        self.views[dpid] = view
-        self.attached[dpid] = attachments(self.configuration, view)
-        for port in self.attached[dpid]:
-            self._port_event(session, port)
-        for pair in learned_pairs(self.configuration, held):
-            if self.machine.steering().side_of(pair) is Side.ACTIVE:
-                self.decide(on.SwitchHadLearned(pair, session.switch.name))
-        hub.spawn(self._bring_up_to_date, session, view, held)
+        session.view = view
+        missing = session.attached.keys() - set(session.ports.values())
+        if missing:
+            LOG.warning("switch %s does not have %d of the configured ports", session.switch.name, len(missing))
+        steering = self.machine.steering()
+        learned = [pair for pair in learned_pairs(self.configuration, held) if steering.side_of(pair) is Side.ACTIVE]
+        loud.spawn(self._bring_up_to_date, session, view, held, learned)
 
-    def _bring_up_to_date(self, session: Session, view: SwitchView, held: Held) -> None:
-        """Compare rule by rule, with pauses: takeovers elsewhere go on while a large program is made."""
+    def _bring_up_to_date(self, session: Session, view: SwitchView, held: Held, learned: list[PairId]) -> None:
+        """Hear what happened without us, then compare rule by rule, with pauses.
+
+        Takeovers elsewhere go on while a large program is made.
+        """
+        for number, port in enumerate(session.attached.keys() & set(session.ports.values())):
+            if self._session(session.datapath) is session:
+                self._port_event(session, port)
+            _pause(number, ADOPT_EVERY)
+        for number, pair in enumerate(learned):
+            self.decide(on.SwitchHadLearned(pair, session.switch.name))
+            _pause(number, ADOPT_EVERY)
         comparison = Comparison(held)
         for number, rule in enumerate(fixed_rules(self.configuration, view)):
             comparison.want(rule)
-            if number % PAUSE_EVERY == 0:
-                hub.sleep(0)
-        if self.sessions.get(session.datapath.id) is not session:
-            return
-        # No pause from here on: paths and steering must not change between reading and sending.
+            _pause(number, PAUSE_EVERY)
+        if self._session(session.datapath) is session:
+            self._send_difference(session, view, comparison)
+
+    def _send_difference(self, session: Session, view: SwitchView, comparison: Comparison) -> None:
+        """No pause in here: paths and steering must not change between reading and sending."""
         session.paths = self._paths
         routes = compile_routes(self.configuration, self._paths, view)
         steering = self.machine.steering()
-        session.state = compile_state(self.configuration, steering, view)
-        for rule in (*routes.rules, *session.state):
+        session.state = {rule.key: rule for rule in compile_state(self.configuration, steering, view)}
+        for rule in (*routes.rules, *session.state.values()):
             comparison.want(rule)
         changes = comparison.changes(self.configuration, steering, routes.groups, openflow.group_form, view.meters.used)
         session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._synchronised))
 
     def _synchronised(self, session: Session, batch: Batch, seconds: float) -> None:
-        session.ready = True
         self._applied(session, batch, seconds)
-        LOG.info("switch %s is ready: %d flow-mods in %.0f ms", session.switch.name, batch.flow_mods, seconds * 1000)
+        name = session.switch.name
+        if session.refused:
+            LOG.error("switch %s does not hold its program: it refused %d messages", name, session.refused)
+            return
+        session.ready = True
+        LOG.info("switch %s is ready: %d flow-mods in %.0f ms", name, batch.flow_mods, seconds * 1000)
         if self.ready:
-            self.clerk.noted("ready", **{"switches": len(self.sessions)})
+            self.clerk.noted("ready", switches=len(self.sessions))
             LOG.info("ready: all %d switches hold their programs", len(self.sessions))
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
     def _session(self, datapath: Any) -> Session | None:
+        """The session of a connection, None when the switch has another one by now."""
         session = self.sessions.get(datapath.id)
         return session if session is not None and session.datapath is datapath else None
+
+    def packet_arrived(self, message: Any) -> None:
+        self.punts.arrived(self._session(message.datapath), message)
 
     def barrier_replied(self, message: Any) -> None:
         if session := self._session(message.datapath):
@@ -222,20 +238,30 @@ class Device:
             session.multipart_replied(message)
 
     def switch_refused(self, message: Any) -> None:
-        switch = self._switch_of.get(message.datapath.id)
-        name = switch.name if switch else message.datapath.id
-        LOG.error("switch %s refused a message: type %d code %d xid %d", name, message.type, message.code, message.xid)
-        self.clerk.noted("switch refused a message", switch=str(name), type=message.type, code=message.code)
+        """An error message of a switch (OpenFlow 1.3 section 7.4.4)."""
+        datapath, session = message.datapath, self._session(message.datapath)
+        name = session.switch.name if session else str(datapath.id or datapath.address)
+        LOG.error("switch %s refused a message: type %s code %s", name, message.type, message.code)
+        self.clerk.noted("switch refused a message", switch=name, type=message.type, code=message.code)
+        if session is not None:
+            session.refused += 1
+            if session.was_asked(message.xid):
+                LOG.error("switch %s does not say what it holds; it cannot be programmed", name)
 
     # --- ports ------------------------------------------------------------------------------------------------------
 
     def port_changed(self, datapath: Any, port: Any, deleted: bool) -> None:
         session = self._session(datapath)
-        if session is not None and session.port_seen(port, deleted) and datapath.id in self.attached:
+        if session is None:
+            return
+        renumbered = session.renumbers(port) and not deleted
+        if session.port_seen(port, deleted):
             self._port_event(session, port.port_no)
+        if renumbered:
+            self._read(session)
 
     def _port_event(self, session: Session, port: int) -> None:
-        what = self.attached[session.datapath.id].get(port)
+        what = session.attached.get(port)
         if what is None:
             return
         is_down = port in session.down
@@ -254,117 +280,33 @@ class Device:
             self._dead_links = dead
             if not self._rerouting:
                 self._rerouting = True
-                hub.spawn_after(SETTLE_S, self._reroute)
+                loud.spawn_after(SETTLE_S, self._reroute)
 
     def _reroute(self) -> None:
         """Paths anew, switch by switch, with a pause for the others between two switches."""
         self._rerouting = False
         self._paths = paths = find_paths(self.configuration, self._dead_links)
         self.clerk.noted("rerouted", dead_links=sorted(str(end) for end in self._dead_links))
-        for dpid, session in list(self.sessions.items()):
-            old = session.paths
-            if old is None or self._paths is not paths or self.sessions.get(dpid) is not session:
-                continue
-            view = self.views[dpid]
-            before, after = (compile_routes(self.configuration, each, view) for each in (old, paths))
-            changes = route_change(before, after)
-            session.paths = paths
-            if not changes.empty:
-                session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._applied))
-            hub.sleep(0)
-
-    # --- packets ----------------------------------------------------------------------------------------------------
-
-    def packet_arrived(self, message: Any) -> None:
-        """A punted packet. Whatever is wrong with it is counted; it never stops the controller."""
-        session = self._session(message.datapath)
-        readers: dict[Kind | None, Callable[[Session, Any], None]] = {
-            Kind.PUNT_BOUNCE_COPY: self._bounce_copied,
-            Kind.PUNT_BOUNCE: self._bounce_punted,
-            Kind.DROP_REFUSED_BOUNCE: self._bounce_copied,
-            Kind.PUNT_UNREACHABLE: self._unreachable,
-            Kind.PUNT_NEIGHBOUR: self._neighbour_asked,
-            Kind.PUNT_HOST: self._host_spoke,
-        }
-        read = readers.get(kind_of(message.cookie))
-        if session is None or read is None or session.datapath.id not in self.views:
-            self._reject("unexpected packet-in")
-            return
-        try:
-            read(session, message)
-        except (punted.MalformedPacket, punted.NotARequest) as error:
-            self._reject(f"{type(error).__name__}: {error}")
-
-    def _reject(self, reason: str) -> None:
-        key = reason if reason in self.rejected or len(self.rejected) < 100 else "other"
-        self.rejected[key] = self.rejected.get(key, 0) + 1
-
-    def _terminator_at(self, session: Session, message: Any) -> Terminator:
-        what = self.attached[session.datapath.id].get(message.match["in_port"])
-        if what is None or what.terminator is None or what.terminator.side is not Side.ACTIVE:
-            raise punted.NotARequest("it did not come from an active terminator's port")
-        return what.terminator
-
-    def _bounce_copied(self, session: Session, message: Any) -> None:
-        self.decide(on.RequestBounced(self._terminator_at(session, message).pair))
-
-    def _bounce_punted(self, session: Session, message: Any) -> None:
-        pair = self._terminator_at(session, message).pair
-        request = punted.read_request(punted.ip_packet(message.data))
-        punted.check_request(self.configuration, pair, request)
-        self.decide(on.RequestBounced(pair, request.packet))
-
-    def _unreachable(self, session: Session, message: Any) -> None:
-        terminator = self._terminator_at(session, message)
-        request = punted.check_unreachable(self.configuration, terminator, message.data)
-        packet = request.packet if request.whole else None
-        self.decide(on.RequestBounced(terminator.pair, packet, on.BounceVia.ICMP))
-
-    def _route_again(self, pair: PairId, request: bytes) -> None:
-        """Send a request to the pair's spare terminator, from the switch that the active one is attached to."""
-        active = self.configuration.terminator_of[pair, Side.ACTIVE]
-        spare = self.configuration.terminator_of[pair, Side.SPARE]
-        session = self.sessions.get(self.configuration.switches[active.port.switch].dpid)
-        if session is not None:
-            session.send(packetout.to_terminator(session.datapath, request, spare))
-
-    def _neighbour_asked(self, session: Session, message: Any) -> None:
-        session.send(packetout.neighbour_answer(session.datapath, message, self.configuration.service))
-
-    def _host_spoke(self, session: Session, message: Any) -> None:
-        for rule in packetout.known_host(self.configuration, self.views[session.datapath.id], message):
-            session.send(openflow.add_rule(session.datapath, rule))
+        for session in list(self.sessions.values()):
+            current = self._paths is paths and self._session(session.datapath) is session
+            if current and session.view is not None and session.paths is not None:
+                changes = reroute(self.configuration, session.paths, paths, session.view)
+                session.paths = paths
+                if not changes.empty:
+                    session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._applied))
+                hub.sleep(0)
 
 
-def _target(command: do.SteerPair | do.SteerServer) -> PairId | str:
-    return command.pair if isinstance(command, do.SteerPair) else command.server
+def _target(command: Steered) -> PairId | str:
+    match command:
+        case do.SteerPair(pair=pair):
+            return pair
+        case do.SteerServer(server=server):
+            return server
+        case do.AllowLearning(target=target):
+            return target
 
 
-def attachments(configuration: Configuration, view: SwitchView) -> dict[int, Attached]:
-    """Port number -> what is attached there, for one switch."""
-    found = {port: Attached(terminator=terminator) for terminator, port in view.terminators}
-    for server in configuration.server_pairs.values():
-        for side, ref in server.ports.items():
-            if ref.switch == view.switch.name:
-                found[view.number(ref)] = Attached(server=(server.name, side))
-    for link in configuration.links:
-        for end in (link.a, link.b):
-            if end.switch == view.switch.name:
-                found[view.number(end)] = Attached(trunk=end)
-    return found
-
-
-def listen_as_configured(configuration: Configuration) -> dict[str, object]:
-    """Ryu's options for the configuration's `controller` section.
-
-    Ryu by itself listens on every address and on two ports, and notices a dead switch only when TCP does.
-    """
-    controller = configuration.controller
-    return {
-        "ofp_listen_host": controller.listen,
-        "ofp_tcp_listen_port": controller.openflow_port,
-        "wsapi_host": controller.listen,
-        "wsapi_port": controller.api_port,
-        "echo_request_interval": 5.0,
-        "maximum_unreplied_echo_requests": 3,
-    }
+def _pause(number: int, every: int) -> None:
+    if number % every == every - 1:
+        hub.sleep(0)

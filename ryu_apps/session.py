@@ -5,11 +5,10 @@ Every switch has a queue and a green thread of its own, so that a slow or stalle
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +19,11 @@ from ryu.ofproto import ofproto_v1_3_parser as parser
 from kirikae.configuration.model import Switch
 from kirikae.pipeline.differ import Changes, Held
 from kirikae.pipeline.paths import Paths
-from kirikae.pipeline.rules import Kind, Rule, kind_cookie
-from ryu_apps import openflow
+from kirikae.pipeline.rules import Key, Kind, Rule, kind_cookie
+from kirikae.pipeline.switchview import SwitchView
+from ryu_apps import loud, openflow
+from ryu_apps.attached import Attached
+from ryu_apps.clerk import Entry
 
 LOG = logging.getLogger("kirikae.session")
 KIND_MASK = 0xFFFF << 48
@@ -32,7 +34,8 @@ YIELD_EVERY = 50  # messages built between two chances for the other green threa
 class Batch:
     """Changes that were sent together and the barrier that follows them."""
 
-    decision: int | None
+    decision: Entry | None
+    """None: to bring the switch up to date."""
     decided_at: float
     flow_mods: int
     done: Callable[[Session, Batch, float], None]
@@ -44,35 +47,43 @@ class Session:
 
     datapath: Any
     switch: Switch
+    names: frozenset[str] = frozenset()
+    """The names by which the configuration calls its ports."""
     ports: dict[int | str, int] = field(default_factory=dict)
     """Name -> number of every port."""
     down: set[int] = field(default_factory=set)
     """Numbers of the ports without a link."""
-    state: tuple[Rule, ...] | None = None
+    view: SwitchView | None = None
+    """The network as this switch sees it; None until its ports are known."""
+    attached: Mapping[int, Attached] = field(default_factory=dict)
+    """Port number -> what is attached there."""
+    state: dict[Key, Rule] | None = None
     """Tables `state` and `bounce` as they are once all that was sent has arrived; None until the switch is read."""
     paths: Paths | None = None
     """The paths that its table `route` and its groups were made from."""
     ready: bool = False
     flow_mods_sent: int = 0
+    refused: int = 0
+    """Messages that the switch answered with an error: it does not hold what it should."""
 
     def __post_init__(self) -> None:
         self._queue = hub.Queue()
         self._waiting: dict[int, Batch] = {}
         self._collected: dict[int, list] = defaultdict(list)
         self._asked: dict[int, Callable[[list], None]] = {}
-        self._errors = itertools.count()
-        self.thread = None
+        self._thread = None
 
     def __repr__(self) -> str:
         state = "ready" if self.ready else "reading"
         return f"<Session {self.switch.name} {state} queued={self._queue.qsize()} barriers={len(self._waiting)}>"
 
     def start(self) -> None:
-        self.thread = hub.spawn(self._send_loop)
+        self._thread = loud.spawn(self._send_loop)
 
     def stop(self) -> None:
-        if self.thread is not None:
-            hub.kill(self.thread)
+        """Gives way to other green threads."""
+        if self._thread is not None:
+            hub.kill(self._thread)
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
@@ -84,6 +95,13 @@ class Session:
         """Queue changes and a barrier; `batch.done` is called with the seconds from the decision to its reply."""
         self._queue.put(self._messages(changes, batch))
         self.flow_mods_sent += changes.flow_mods
+
+    def note_state(self, changes: Changes) -> None:
+        """`state` will hold what these changes of it make of it."""
+        if self.state is not None:
+            for rule in changes.removed:
+                self.state.pop(rule.key, None)
+            self.state.update((rule.key, rule) for rule in changes.rules)
 
     def _messages(self, changes: Changes, batch: Batch) -> Iterator[Any]:
         datapath = self.datapath
@@ -124,7 +142,8 @@ class Session:
         while True:
             for message in self._queue.get():
                 if not self.datapath.send_msg(message):
-                    LOG.warning("switch %s: the connection is closing, %s was not sent", self.switch.name, message)
+                    name = type(message).__name__
+                    LOG.warning("switch %s: the connection is closing, %s was not sent", self.switch.name, name)
                     return
                 sent += 1
                 if sent % YIELD_EVERY == 0:
@@ -142,6 +161,10 @@ class Session:
         self.datapath.set_xid(request)
         self._asked[request.xid] = answered
         self.send(request)
+
+    def was_asked(self, xid: int) -> bool:
+        """Whether a multipart request with this number waits for its answer."""
+        return xid in self._asked
 
     def multipart_replied(self, message: Any) -> None:
         answered = self._asked.get(message.xid)
@@ -195,11 +218,19 @@ class Session:
 
     # --- ports ------------------------------------------------------------------------------------------------------
 
+    def renumbers(self, port: Any) -> bool:
+        """Whether a port that the configuration names has another number than was known, or is new."""
+        name = _name(port)
+        return name in self.names and self.ports.get(name) != port.port_no
+
     def port_seen(self, port: Any, deleted: bool = False) -> bool:
         """Note a port's description; True when its liveness changed."""
-        name = port.name.decode(errors="replace") if isinstance(port.name, bytes) else port.name
-        self.ports[name] = port.port_no
+        self.ports[_name(port)] = port.port_no
         was_down = port.port_no in self.down
         is_down = deleted or bool(port.state & ofp.OFPPS_LINK_DOWN or port.config & ofp.OFPPC_PORT_DOWN)
         (self.down.add if is_down else self.down.discard)(port.port_no)
         return is_down != was_down
+
+
+def _name(port: Any) -> str:
+    return port.name.decode(errors="replace") if isinstance(port.name, bytes) else port.name

@@ -45,7 +45,8 @@ class Store:
         """What the file holds, so that a save writes only what differs."""
         with self._mended():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=2.0, isolation_level=None)
+            # A writer beside the handlers may be another thread; never two at a time.
+            self._db = sqlite3.connect(self.path, timeout=2.0, isolation_level=None, check_same_thread=False)
         try:
             with self._mended():
                 self._prepare()

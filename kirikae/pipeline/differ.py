@@ -6,14 +6,25 @@ is not ready; what is superfluous goes last, and only if it still is what was se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kirikae.configuration.model import Configuration
 from kirikae.identity import PairId, Side
 from kirikae.pipeline import metadata as bits
-from kirikae.pipeline.program import PAIR_PRIORITY, Routes, pair_match, server_match
-from kirikae.pipeline.rules import Group, Kind, Match, Meter, Rule, kind_of
+from kirikae.pipeline.paths import Paths
+from kirikae.pipeline.program import (
+    PAIR_PRIORITY,
+    Routes,
+    compile_groups,
+    compile_pair_state,
+    compile_routes,
+    compile_state,
+    pair_match,
+    server_match,
+)
+from kirikae.pipeline.rules import Group, Key, Kind, Match, Meter, Rule, kind_of
+from kirikae.pipeline.switchview import SwitchView
 from kirikae.pipeline.tables import TABLES
 from kirikae.steering import Steering
 
@@ -136,9 +147,7 @@ class Comparison:
         return rule.cookie in self._wanted or kind_of(rule.cookie) is Kind.LEARNED_HOST
 
 
-def _agreeing_learned(
-    configuration: Configuration, steering: Steering, held: Held
-) -> tuple[set[HeldRule], set[tuple[str, int, Match]]]:
+def _agreeing_learned(configuration: Configuration, steering: Steering, held: Held) -> tuple[set[HeldRule], set[Key]]:
     """Learned takeovers that say what the steering says: they stay, and stand for a rule with the same key."""
     agreed, keys = set(), set()
     servers = {server.number: server.name for server in configuration.server_pairs.values()}
@@ -177,6 +186,52 @@ def route_change(before: Routes, after: Routes) -> Changes:
     )
 
 
+def reroute(configuration: Configuration, before: Paths, after: Paths, view: SwitchView) -> Changes:
+    """From one set of paths to the next on one switch, when it is known to hold the first.
+
+    A rule of `route` only names a group: as long as the same switches are within reach, only groups change.
+    """
+    here = view.switch.name
+    if before.reach(here) == after.reach(here):
+        old, new = (Routes((), compile_groups(configuration, paths, view)) for paths in (before, after))
+    else:
+        old, new = (compile_routes(configuration, paths, view) for paths in (before, after))
+    return route_change(old, new)
+
+
+def steering_change(
+    configuration: Configuration,
+    held: Mapping[Key, Rule],
+    steering: Steering,
+    view: SwitchView,
+    targets: Collection[PairId | str],
+    back_on_active: Iterable[PairId | str] = (),
+) -> Changes:
+    """What a new steering of some pairs and servers changes on a switch that holds these rules in `state` and `bounce`.
+
+    Its cost grows with the number of pairs among the targets; a server among them means looking at every exception.
+    """
+    if view.switch.role == "transfer":
+        return NOTHING
+    pairs = [target for target in targets if isinstance(target, PairId)]
+    if len(pairs) < len(targets):
+        return state_change(
+            configuration, tuple(held.values()), compile_state(configuration, steering, view), back_on_active
+        )
+    keys = [(table, PAIR_PRIORITY, pair_match(configuration, pair)) for pair in pairs for table in ("state", "bounce")]
+    before = tuple(held[key] for key in keys if key in held)
+    after = tuple(rule for pair in pairs for rule in compile_pair_state(configuration, steering, view, pair))
+    return state_change(configuration, before, after, back_on_active)
+
+
+def forgets(configuration: Configuration, targets: Iterable[PairId | str]) -> tuple[Forget, ...]:
+    """Delete what switches learned about these pairs and servers."""
+    return tuple(
+        Forget(pair_match(configuration, who) if isinstance(who, PairId) else server_match(configuration, who))
+        for who in targets
+    )
+
+
 def state_change(
     configuration: Configuration,
     before: tuple[Rule, ...],
@@ -189,12 +244,8 @@ def state_change(
     """
     old = {rule.key: rule for rule in before}
     new = {rule.key: rule for rule in after}
-    forgotten = tuple(
-        Forget(pair_match(configuration, who) if isinstance(who, PairId) else server_match(configuration, who))
-        for who in back_on_active
-    )
     return Changes(
         rules=in_order(rule for key, rule in new.items() if key not in old or old[key].cookie != rule.cookie),
         removed=tuple(rule for key, rule in old.items() if key not in new),
-        forgotten=forgotten,
+        forgotten=forgets(configuration, back_on_active),
     )

@@ -21,6 +21,10 @@ class Paths:
     def towards(self, here: str, there: str) -> tuple[PortRef, ...]:
         return self.ports.get((here, there), ())
 
+    def reach(self, here: str) -> frozenset[str]:
+        """The switches to which there is a way."""
+        return frozenset(there for (start, there), ports in self.ports.items() if start == here and ports)
+
 
 def find_paths(configuration: Configuration, down: frozenset[PortRef] = frozenset()) -> Paths:
     """Paths over the links of which neither end is in `down`.

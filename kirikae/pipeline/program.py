@@ -88,7 +88,12 @@ def compile_routes(configuration: Configuration, paths: Paths, view: SwitchView)
     if view.switch.role == "transfer":
         return Routes((), ())
     rules = tuple(check(rule) for rule in _route_rules(configuration, paths, view))
-    return Routes(rules, tuple(_groups(configuration, paths, view)))
+    return Routes(rules, compile_groups(configuration, paths, view))
+
+
+def compile_groups(configuration: Configuration, paths: Paths, view: SwitchView) -> tuple[Group, ...]:
+    """The groups alone: all that changes as long as every switch stays within reach."""
+    return () if view.switch.role == "transfer" else tuple(_groups(configuration, paths, view))
 
 
 def compile_state(configuration: Configuration, steering: Steering, view: SwitchView) -> tuple[Rule, ...]:
@@ -96,6 +101,20 @@ def compile_state(configuration: Configuration, steering: Steering, view: Switch
     if view.switch.role == "transfer":
         return ()
     rules = (*_state_rules(configuration, steering, view), *_bounce_rules(configuration, steering, view))
+    return tuple(check(rule) for rule in rules)
+
+
+def compile_pair_state(
+    configuration: Configuration, steering: Steering, view: SwitchView, pair: PairId
+) -> tuple[Rule, ...]:
+    """Those rules of compile_state() that are about one pair alone: what its own takeover changes."""
+    if view.switch.role == "transfer":
+        return ()
+    rules, what = [], pair_match(configuration, pair)
+    if pair in steering.pairs:
+        rules.append(_side_rule(view, PAIR_PRIORITY, what, Kind.STATE_PAIR, steering.pairs[pair]))
+    if pair in steering.learning_stopped and pair in view.active_pairs:
+        rules.append(_bounce_rule(view, PAIR_PRIORITY, what, False))
     return tuple(check(rule) for rule in rules)
 
 
@@ -140,14 +159,13 @@ LEARN_SPARE = Learn(
 
 
 def _bounce_rules(configuration: Configuration, steering: Steering, view: SwitchView) -> Iterator[Rule]:
-    here = {t.pair.server for t, _ in view.terminators if t.side is Side.ACTIVE}
+    here = {pair.server for pair in view.active_pairs}
     for server in configuration.server_pairs:
         if server in here:
             what = server_match(configuration, server)
             yield _bounce_rule(view, SERVER_PRIORITY, what, server not in steering.learning_stopped)
-    attached = {t.pair for t, _ in view.terminators if t.side is Side.ACTIVE}
     for pair in steering.learning_stopped:
-        if isinstance(pair, PairId) and pair in attached:
+        if isinstance(pair, PairId) and pair in view.active_pairs:
             yield _bounce_rule(view, PAIR_PRIORITY, pair_match(configuration, pair), False)
 
 

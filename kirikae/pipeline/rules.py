@@ -14,6 +14,8 @@ from functools import cached_property
 Value = int | str
 FieldMatch = tuple[str, Value | tuple[Value, Value]]
 Match = tuple[FieldMatch, ...]
+Key = tuple[str, int, Match]
+"""Table, priority, match: what makes a rule this entry of a switch and not another."""
 
 
 class Port(enum.IntEnum):
@@ -225,8 +227,8 @@ class Rule:
     idle_timeout_s: int = 0
 
     @property
-    def key(self) -> tuple[str, int, Match]:
-        """What makes it this entry and not another: a switch holds one entry per key."""
+    def key(self) -> Key:
+        """A switch holds one entry per key."""
         return self.table, self.priority, self.match
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from netaddr import IPNetwork
 
@@ -62,6 +63,11 @@ class SwitchView:
     prefixes_of: Mapping[PairId, tuple[IPNetwork, ...]]
     """The user prefixes that each pair manages, of all switches."""
     meters: Meters
+
+    @cached_property
+    def active_pairs(self) -> frozenset[PairId]:
+        """The pairs whose active terminator is attached here."""
+        return frozenset(terminator.pair for terminator, _ in self.terminators if terminator.side is Side.ACTIVE)
 
     def number(self, port: PortRef) -> int:
         """The OpenFlow number of one of this switch's ports. Raises UnknownPort."""

@@ -1,0 +1,41 @@
+"""What the configuration says about the ports of one switch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kirikae.configuration.model import Configuration, Switch, Terminator
+from kirikae.identity import PortRef, Side
+from kirikae.pipeline.switchview import SwitchView
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What is attached to one port: one of these."""
+
+    terminator: Terminator | None = None
+    server: tuple[str, Side] | None = None
+    trunk: PortRef | None = None
+
+
+def attachments(configuration: Configuration, view: SwitchView) -> dict[int, Attached]:
+    """Port number -> what is attached there, for one switch. Raises UnknownPort."""
+    found = {port: Attached(terminator=terminator) for terminator, port in view.terminators}
+    for server in configuration.server_pairs.values():
+        for side, ref in server.ports.items():
+            if ref.switch == view.switch.name:
+                found[view.number(ref)] = Attached(server=(server.name, side))
+    for link in configuration.links:
+        for end in (link.a, link.b):
+            if end.switch == view.switch.name:
+                found[view.number(end)] = Attached(trunk=end)
+    return found
+
+
+def port_names(configuration: Configuration, switch: Switch) -> frozenset[str]:
+    """The ports of a switch that the configuration calls by name and not by number."""
+    refs = [terminator.port for terminator in configuration.terminators]
+    refs += [port for users in configuration.users for port in users.ports]
+    refs += [port for server in configuration.server_pairs.values() for port in server.ports.values()]
+    refs += [end for link in configuration.links for end in (link.a, link.b)]
+    return frozenset(ref.port for ref in refs if ref.switch == switch.name and isinstance(ref.port, str))

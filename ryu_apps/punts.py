@@ -1,0 +1,82 @@
+"""Packets that switches hand over: each becomes an event, an answer, or one more in the count of rejected packets.
+
+Whatever is wrong with a packet never stops the controller.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from kirikae import punted
+from kirikae.configuration.model import Configuration, Terminator
+from kirikae.decision.events import BounceVia, Event, RequestBounced
+from kirikae.identity import Side
+from kirikae.pipeline.rules import Kind, kind_of
+from ryu_apps import openflow, packetout
+from ryu_apps.session import Session
+
+LOG = logging.getLogger("kirikae.punts")
+
+
+class Punts:
+    """Reads packets by the kind of the rule that punted them, and lets `decide` know what they mean."""
+
+    def __init__(self, configuration: Configuration, decide: Callable[[Event], object]) -> None:
+        self.rejected: Counter[str] = Counter()
+        """Packets that gave no reason to act, by reason."""
+        self._configuration = configuration
+        self._decide = decide
+        self._readers: dict[Kind | None, Callable[[Session, Any], None]] = {
+            Kind.PUNT_BOUNCE_COPY: self._bounce_copied,
+            Kind.PUNT_BOUNCE: self._bounce_punted,
+            Kind.DROP_REFUSED_BOUNCE: self._bounce_copied,
+            Kind.PUNT_UNREACHABLE: self._unreachable,
+            Kind.PUNT_NEIGHBOUR: self._neighbour_asked,
+            Kind.PUNT_HOST: self._host_spoke,
+        }
+
+    def arrived(self, session: Session | None, message: Any) -> None:
+        read = self._readers.get(kind_of(message.cookie))
+        if session is None or session.view is None or read is None:
+            self.rejected["unexpected packet-in"] += 1
+            return
+        try:
+            read(session, message)
+        except (punted.MalformedPacket, punted.NotARequest) as error:
+            self.rejected[str(error)] += 1
+            LOG.debug("switch %s: %s: %s", session.switch.name, error, message.data[:128].hex())
+
+    def _bounce_copied(self, session: Session, message: Any) -> None:
+        """The switch has checked the bounce and routed it again; what is in it does not matter."""
+        self._decide(RequestBounced(_active_terminator(session, message).pair))
+
+    def _bounce_punted(self, session: Session, message: Any) -> None:
+        pair = _active_terminator(session, message).pair
+        request = punted.read_request(punted.ip_packet(message.data))
+        punted.check_request(self._configuration, pair, request)
+        self._decide(RequestBounced(pair, request.packet if request.whole else None))
+
+    def _unreachable(self, session: Session, message: Any) -> None:
+        terminator = _active_terminator(session, message)
+        request = punted.check_unreachable(self._configuration, terminator, message.data)
+        packet = request.packet if request.whole else None
+        self._decide(RequestBounced(terminator.pair, packet, BounceVia.ICMP))
+
+    def _neighbour_asked(self, session: Session, message: Any) -> None:
+        session.send(packetout.neighbour_answer(session.datapath, message, self._configuration.service))
+
+    def _host_spoke(self, session: Session, message: Any) -> None:
+        view = session.view
+        for rule in packetout.known_host(self._configuration, view, message) if view else ():
+            session.send(openflow.add_rule(session.datapath, rule))
+
+
+def _active_terminator(session: Session, message: Any) -> Terminator:
+    """The active terminator on the port that a packet came in by. Raises NotARequest."""
+    what = session.attached.get(message.match.get("in_port"))
+    if what is None or what.terminator is None or what.terminator.side is not Side.ACTIVE:
+        raise punted.NotARequest("it did not come from an active terminator's port")
+    return what.terminator

@@ -20,6 +20,7 @@ class Family:
     icmp_type: str
     unreachable: int
     """Destination unreachable: type 3 (RFC 792), type 1 (RFC 4443 section 3.1)."""
+    echo_request: int
     echo_reply: int
     housekeeping: tuple[str, ...]
     """Sources that hosts use before or beside their own address: never routed, of no interest to anybody else."""
@@ -34,8 +35,8 @@ class Family:
         return fields
 
 
-IPV4 = Family(4, 0x0800, 32, "ipv4_src", "ipv4_dst", 1, "icmpv4_type", 3, 0, ("0.0.0.0/32", "169.254.0.0/16"))
-IPV6 = Family(6, 0x86DD, 128, "ipv6_src", "ipv6_dst", 58, "icmpv6_type", 1, 129, ("::/128", "fe80::/10"))
+IPV4 = Family(4, 0x0800, 32, "ipv4_src", "ipv4_dst", 1, "icmpv4_type", 3, 8, 0, ("0.0.0.0/32", "169.254.0.0/16"))
+IPV6 = Family(6, 0x86DD, 128, "ipv6_src", "ipv6_dst", 58, "icmpv6_type", 1, 128, 129, ("::/128", "fe80::/10"))
 FAMILIES = {4: IPV4, 6: IPV6}
 ETH_ARP = 0x0806
 PROTOCOLS = {"udp": 17, "tcp": 6}

@@ -25,6 +25,7 @@ from kirikae.pipeline.rules import (
     LearnMatchField,
     LearnMatchValue,
     LearnOutput,
+    Match,
     Output,
     Port,
     Rule,
@@ -128,25 +129,38 @@ def _bounces(configuration: Configuration, view: SwitchView, terminator: Termina
 def _user_port(configuration: Configuration, view: SwitchView, users: UserNetwork, port: int) -> Iterator[Rule]:
     family = family_of(users.prefix)
     own = family.fields(src=users.prefix)
-    if view.switch.nicira_extensions:
-        learn = learn_host(family, configuration.policy.host_idle_s)
-        yield _enter(match(in_port=port, eth_dst=GATEWAY_MAC, **own), 300, Origin.USER, learn)
-    else:
-        # The controller knows the host after its first packet and writes a rule above this one.
-        first = match(in_port=port, eth_dst=GATEWAY_MAC, **own)
-        yield Rule(
-            "guard",
-            300,
-            first,
-            Kind.PUNT_HOST,
-            (ToController(),),
-            (Origin.USER.bits, bits.ORIGIN_MASK),
-            goto="assign",
-            meter=view.meters.hosts(),
-        )
+    yield _user_enters(configuration, view, family, 300, match(in_port=port, eth_dst=GATEWAY_MAC, **own))
+    # An ICMP error of a user could make a terminator believe that its own server refused it: only pings may pass.
+    icmp = match(in_port=port, ip_proto=family.icmp_protocol, **own)
+    yield Rule("guard", 310, icmp, Kind.DROP_NOT_FOR_SERVICE)
+    ping = match(
+        in_port=port,
+        eth_dst=GATEWAY_MAC,
+        ip_proto=family.icmp_protocol,
+        **{family.icmp_type: family.echo_request},
+        **own,
+    )
+    yield _user_enters(configuration, view, family, 320, ping)
     yield Rule("guard", 200, match(in_port=port, **own), Kind.DROP_NOT_FOR_SERVICE)
     yield from _neighbour_questions(configuration, view, users.prefix, port)
     yield from _everything_else(port)
+
+
+def _user_enters(configuration: Configuration, view: SwitchView, family: Family, priority: int, what: Match) -> Rule:
+    """Let a user's packet in, and remember where the user is."""
+    if view.switch.nicira_extensions:
+        return _enter(what, priority, Origin.USER, learn_host(family, configuration.policy.host_idle_s))
+    # The controller knows the host after its first packet and writes a rule above this one.
+    return Rule(
+        "guard",
+        priority,
+        what,
+        Kind.PUNT_HOST,
+        (ToController(),),
+        (Origin.USER.bits, bits.ORIGIN_MASK),
+        goto="assign",
+        meter=view.meters.hosts(),
+    )
 
 
 def learn_host(family: Family, idle_s: int) -> Learn:

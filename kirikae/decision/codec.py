@@ -81,9 +81,9 @@ def _decode_field(hint: Any, value: Any) -> Any:
     if origin is tuple:
         return _decode_tuple(typing.get_args(hint), value)
     if hint is PairId:
-        return PairId.parse(value)
+        return PairId.parse(_plain(str, value))
     if hint is bytes:
-        return base64.b64decode(value, validate=True)
+        return base64.b64decode(_plain(str, value), validate=True)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return hint(value)
     if is_dataclass(hint):

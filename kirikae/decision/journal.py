@@ -136,7 +136,7 @@ def replay(path: Path | str, configuration: Configuration, state: Snapshot | Non
                 decided = [encode_tagged(command) for command in commands]
                 if decided != line["commands"]:
                     return Replay(count, Difference(line["id"], line["commands"], decided), machine.snapshot())
-        except (CannotDecode, KeyError, TypeError) as error:
+        except (CannotDecode, LookupError, TypeError) as error:
             raise JournalError(f"{path}: line with id {line.get('id')}: {error!r}") from error
     return Replay(count, None, machine.snapshot())
 

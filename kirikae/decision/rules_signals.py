@@ -18,7 +18,7 @@ from kirikae.decision.events import (
     SwitchHadLearned,
 )
 from kirikae.decision.settle import move_pair, move_server, settle_pair, settle_server
-from kirikae.decision.state import Cause, PairUnit, Trouble
+from kirikae.decision.state import DEADLY, Cause, PairUnit, Trouble
 from kirikae.decision.wording import reasons
 from kirikae.identity import Side
 
@@ -92,7 +92,7 @@ def regain_server(case: Case) -> None:
 
 def take_over(case: Case) -> None:
     """The active terminator could not reach its server: the pair leaves it, or the whole server when enough did."""
-    _note_bounce(case, case.words.could_not_reach(_pair(case).pair))
+    _note_bounce(case)
     _route_again(case)
 
 
@@ -101,22 +101,17 @@ def hold_request(case: Case) -> None:
 
     The operator hears once that the pair is out of service (its coverage changed), not with every request.
     """
-    _note_bounce(case, case.words.could_not_reach(_pair(case).pair))
+    _note_bounce(case)
 
 
 def serve_late_bounce(case: Case) -> None:
-    """A request came back that had reached the active side before the switches knew, or by a stale switch.
+    """A request reached the active side before the switches knew, or through a stale one: to the spare with it.
 
-    It is news only when nothing is known of the active server that explains it: the active side is no place to return
-    to then.
+    It is news about the active side only when nothing known of the server explains it. With both sides dead nothing
+    can be done for the request.
     """
-    if not case.server.findings(Side.ACTIVE):
-        _note_bounce(case, case.words.could_not_reach(_pair(case).pair))
+    _note_bounce(case)
     _route_again(case)
-
-
-def ignore_bounce(case: Case) -> None:
-    """Both sides are known dead and the operator knows: nothing can be done for the request."""
 
 
 def adopt(case: Case) -> None:
@@ -168,10 +163,11 @@ def ignore_timer(case: Case) -> None:
     """A timer that was stopped came all the same."""
 
 
-def _note_bounce(case: Case, why: str) -> None:
+def _note_bounce(case: Case) -> None:
     """Write down that the active terminator cannot reach its server, and whether that makes a quorum."""
     pair, server, quorum = _pair(case), case.server, case.policy.quorum
-    if not pair.note(Side.ACTIVE, Trouble.BOUNCED, case.now, why):
+    why = case.words.could_not_reach(pair.pair)
+    if _explained(pair) or not pair.note(Side.ACTIVE, Trouble.BOUNCED, case.now, why):
         return
     if quorum is not None:
         since = case.now - case.policy.quorum_window_s
@@ -181,6 +177,16 @@ def _note_bounce(case: Case, why: str) -> None:
             _conclude_quorum(case)
             return
     settle_pair(case, pair)
+
+
+def _explained(pair: PairUnit) -> bool:
+    """Whether a bounce says nothing new: something known of the server explains it, and ends with ServerReady at last.
+
+    Where it or its server is served on the active side, it counts although that server has not been said ready.
+    """
+    left = pair.side is Side.SPARE and pair.server.side is Side.SPARE
+    of_server = [f for f in pair.findings(Side.ACTIVE) if f.trouble not in (Trouble.PORT_DOWN, Trouble.BOUNCED)]
+    return any(finding.trouble in DEADLY or left for finding in of_server)
 
 
 def _conclude_quorum(case: Case) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kirikae.decision.codec import CannotDecode, decode, encode
-from kirikae.decision.state import Cause, PairUnit, Record, ServerUnit
+from kirikae.decision.state import PairUnit, Record, ServerUnit
 from kirikae.identity import PairId
 
 VERSION = 1
@@ -62,8 +62,6 @@ def thaw(name: str, stored: ServerSnapshot, offsets: Collection[int]) -> ServerU
     server = ServerUnit(name, replace(stored.record, bounces=bounces))
     for k, record in stored.pairs.items():
         if k in offsets:
-            if record.cause is Cause.FOLLOWS:
-                record = replace(record, side=server.side)
             pair = PairId(name, k)
             server.pairs[pair] = PairUnit(pair, server, record)
     return server

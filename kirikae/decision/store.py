@@ -152,8 +152,9 @@ class Store:
         except OSError as error:
             raise StoreError(f"{self.path} cannot be used ({error}): configure another state directory") from error
         except (sqlite3.DatabaseError, CannotDecode, json.JSONDecodeError) as error:
+            what = " ".join(str(error).split())
             raise StoreError(
-                f"{self.path} is damaged ({error}): move it away and start again; every server pair then begins on its "
+                f"{self.path} is damaged ({what}): move it away and start again; every server pair then begins on its "
                 "active side, and takeovers that switches have learned are adopted"
             ) from error
 

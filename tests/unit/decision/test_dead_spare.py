@@ -17,7 +17,7 @@ from tests.unit.decision.transcript import ACTIVE, INVITE, SPARE, Transcript, no
 from tests.unit.networks import TOKYO_1, TOKYO_2
 
 
-def test_spare_server_dead_at_the_time_of_the_failure():
+def test_spare_server_dead_at_the_time_of_the_failure() -> None:
     t = Transcript()
     assert t.after(ServerFailed("tokyo", SPARE, "manager")) == [
         AllowLearning("tokyo", False, "manager found spare server 10.0.0.20 of tokyo dead"),
@@ -43,7 +43,7 @@ def test_spare_server_dead_at_the_time_of_the_failure():
     assert t.machine.state_of("tokyo") is t.machine.state_of(TOKYO_2) is State.STRANDED_ON_ACTIVE
 
 
-def test_both_dead_then_the_spare_is_back():
+def test_both_dead_then_the_spare_is_back() -> None:
     t = Transcript()
     t.after(ServerFailed("tokyo", SPARE, "manager"))
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
@@ -54,7 +54,7 @@ def test_both_dead_then_the_spare_is_back():
     ]
 
 
-def test_both_dead_then_the_active_is_back():
+def test_both_dead_then_the_active_is_back() -> None:
     t = Transcript()
     t.after(ServerFailed("tokyo", SPARE, "manager"))
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
@@ -66,7 +66,7 @@ def test_both_dead_then_the_active_is_back():
     ]
 
 
-def test_both_dead_on_the_spare_then_the_active_is_back():
+def test_both_dead_on_the_spare_then_the_active_is_back() -> None:
     t = Transcript()
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
     t.after(ServerFailed("tokyo", SPARE, "manager"))
@@ -74,7 +74,7 @@ def test_both_dead_on_the_spare_then_the_active_is_back():
     assert t.steered(ServerReady("tokyo", ACTIVE, "manager")) == [("tokyo", ACTIVE)]
 
 
-def test_a_doubtful_side_is_better_than_a_dead_one():
+def test_a_doubtful_side_is_better_than_a_dead_one() -> None:
     t = Transcript()
     t.after(ServerPortWentDown("tokyo", ACTIVE))
     t.after(ServerPortWentDown("tokyo", SPARE))
@@ -87,7 +87,7 @@ def test_a_doubtful_side_is_better_than_a_dead_one():
     )
 
 
-def test_spare_terminator_dead_at_the_time_of_the_bounce():
+def test_spare_terminator_dead_at_the_time_of_the_bounce() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_1, SPARE))
     assert t.after(RequestBounced(TOKYO_1, INVITE)) == [
@@ -103,7 +103,7 @@ def test_spare_terminator_dead_at_the_time_of_the_bounce():
     assert t.steered(PortCameUp(TOKYO_1, SPARE)) == [(TOKYO_1, SPARE)]
 
 
-def test_the_spare_dies_while_the_active_is_good():
+def test_the_spare_dies_while_the_active_is_good() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_1, ACTIVE))
     t.after(PortCameUp(TOKYO_1, ACTIVE))
@@ -112,7 +112,7 @@ def test_the_spare_dies_while_the_active_is_good():
     )
 
 
-def test_the_spare_dies_and_the_active_bounced_before():
+def test_the_spare_dies_and_the_active_bounced_before() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1))
     commands = t.after(PortWentDown(TOKYO_1, SPARE))
@@ -121,7 +121,7 @@ def test_the_spare_dies_and_the_active_bounced_before():
     assert t.steered(ServerReady("tokyo", ACTIVE, "manager")) == [(TOKYO_1, ACTIVE)]
 
 
-def test_a_whole_server_returns_when_its_spare_dies_except_pairs_that_cannot():
+def test_a_whole_server_returns_when_its_spare_dies_except_pairs_that_cannot() -> None:
     t = Transcript()
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
     t.after(PortWentDown(TOKYO_2, ACTIVE))
@@ -132,7 +132,7 @@ def test_a_whole_server_returns_when_its_spare_dies_except_pairs_that_cannot():
     assert t.machine.steering().pairs == {}
 
 
-def test_notices_come_once_per_change():
+def test_notices_come_once_per_change() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_1, SPARE))
     assert t.after(PortWentDown(TOKYO_1, SPARE)) == []

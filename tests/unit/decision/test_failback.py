@@ -24,7 +24,7 @@ from tests.unit.networks import TOKYO_1, TOKYO_2, TOKYO_3
 TOKYO_TIMER, PAIR_TIMER = "restore server tokyo", "restore pair tokyo+1"
 
 
-def test_failback_by_hand_when_the_server_is_ready():
+def test_failback_by_hand_when_the_server_is_ready() -> None:
     t = Transcript()
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
     assert t.asked(Action.FAILBACK, "tokyo") == [
@@ -41,13 +41,13 @@ def test_failback_by_hand_when_the_server_is_ready():
     ]
 
 
-def test_force_does_not_help_against_certain_death():
+def test_force_does_not_help_against_certain_death() -> None:
     t = Transcript()
     t.after(ServerPortWentDown("tokyo", ACTIVE))
     assert isinstance(t.asked(Action.FAILBACK, "tokyo", force=True)[0], Refuse)
 
 
-def test_a_link_that_is_back_is_not_data_that_is_back():
+def test_a_link_that_is_back_is_not_data_that_is_back() -> None:
     t = Transcript()
     t.after(ServerPortWentDown("tokyo", ACTIVE))
     assert [n.text for n in notices(t.after(ServerPortCameUp("tokyo", ACTIVE)))] == [
@@ -64,7 +64,7 @@ def test_a_link_that_is_back_is_not_data_that_is_back():
     assert steers(t.asked(Action.FAILBACK, "tokyo", force=True)) == [("tokyo", ACTIVE)]
 
 
-def test_a_bounce_after_failback_is_a_new_failure():
+def test_a_bounce_after_failback_is_a_new_failure() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1))
     assert isinstance(t.asked(Action.FAILBACK, TOKYO_1)[0], Refuse)
@@ -72,7 +72,7 @@ def test_a_bounce_after_failback_is_a_new_failure():
     assert t.steered(RequestBounced(TOKYO_1)) == [(TOKYO_1, SPARE)]
 
 
-def test_forced_failback_of_a_server_takes_back_what_its_terminators_said():
+def test_forced_failback_of_a_server_takes_back_what_its_terminators_said() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1))
     t.after(RequestBounced(TOKYO_2))
@@ -81,7 +81,7 @@ def test_forced_failback_of_a_server_takes_back_what_its_terminators_said():
     assert t.steered(RequestBounced(TOKYO_1), seconds=0.1) == [("tokyo", SPARE)]
 
 
-def test_one_pair_can_be_sent_ahead_to_try():
+def test_one_pair_can_be_sent_ahead_to_try() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1))
     t.after(RequestBounced(TOKYO_2))
@@ -91,7 +91,7 @@ def test_one_pair_can_be_sent_ahead_to_try():
     assert t.steered(RequestBounced(TOKYO_3)) == [(TOKYO_3, SPARE)]
 
 
-def test_the_pair_that_was_sent_ahead_leaves_when_its_server_is_found_dead():
+def test_the_pair_that_was_sent_ahead_leaves_when_its_server_is_found_dead() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1))
     t.after(RequestBounced(TOKYO_2))
@@ -99,7 +99,28 @@ def test_the_pair_that_was_sent_ahead_leaves_when_its_server_is_found_dead():
     assert t.steered(ServerFailed("tokyo", ACTIVE, "manager")) == [(TOKYO_3, SPARE)]
 
 
-def test_failback_of_a_server_leaves_pairs_that_cannot():
+def test_trust_in_one_pair_ends_when_it_leaves() -> None:
+    t = Transcript()
+    t.after(RequestBounced(TOKYO_1))
+    t.after(RequestBounced(TOKYO_2))
+    t.asked(Action.FAILBACK, TOKYO_3, force=True)
+    assert t.steered(PortWentDown(TOKYO_3, ACTIVE)) == [(TOKYO_3, SPARE)]
+    t.after(PortCameUp(TOKYO_3, ACTIVE))
+    assert isinstance(t.asked(Action.FAILBACK, TOKYO_3)[0], Refuse)
+
+
+def test_trust_in_one_pair_ends_with_news_of_its_server() -> None:
+    t = Transcript()
+    t.after(RequestBounced(TOKYO_1))
+    t.after(RequestBounced(TOKYO_2))
+    t.asked(Action.FAILBACK, TOKYO_3, force=True)
+    t.asked(Action.LOCK, TOKYO_3)
+    t.after(ServerPortWentDown("tokyo", ACTIVE))
+    t.after(ServerPortCameUp("tokyo", ACTIVE))
+    assert steers(t.asked(Action.UNLOCK, TOKYO_3)) == [(TOKYO_3, SPARE)]
+
+
+def test_failback_of_a_server_leaves_pairs_that_cannot() -> None:
     t = Transcript()
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
     t.after(PortWentDown(TOKYO_2, ACTIVE))
@@ -113,14 +134,14 @@ def test_failback_of_a_server_leaves_pairs_that_cannot():
     assert t.asked(Action.FAILBACK, "tokyo") == [Refuse("tokyo", "tokyo is on active already")]
 
 
-def test_a_mended_cable_alone_returns_nothing():
+def test_a_mended_cable_alone_returns_nothing() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_1, ACTIVE))
     assert without_records(t.after(PortCameUp(TOKYO_1, ACTIVE))) == []
     assert steers(t.asked(Action.FAILBACK, TOKYO_1)) == [(TOKYO_1, ACTIVE)]
 
 
-def test_automatic_failback_of_a_pair_after_its_cable_was_mended():
+def test_automatic_failback_of_a_pair_after_its_cable_was_mended() -> None:
     t = Transcript(AUTOMATIC)
     t.after(PortWentDown(TOKYO_1, ACTIVE))
     assert without_records(t.after(PortCameUp(TOKYO_1, ACTIVE), seconds=1)) == [StartTimer(PAIR_TIMER, t.now + 30.0)]
@@ -134,7 +155,7 @@ def test_automatic_failback_of_a_pair_after_its_cable_was_mended():
     assert t.machine.next_deadline is None
 
 
-def test_automatic_failback_of_a_server_only_after_ready():
+def test_automatic_failback_of_a_server_only_after_ready() -> None:
     t = Transcript(AUTOMATIC)
     t.after(ServerPortWentDown("tokyo", ACTIVE))
     assert without_records(t.after(ServerPortCameUp("tokyo", ACTIVE))) == []
@@ -143,7 +164,7 @@ def test_automatic_failback_of_a_server_only_after_ready():
     assert t.steered(HoldExpired(TOKYO_TIMER), seconds=30.0) == [("tokyo", ACTIVE)]
 
 
-def test_automatic_failback_after_a_bounce_only_after_ready():
+def test_automatic_failback_after_a_bounce_only_after_ready() -> None:
     for failure in (RequestBounced(TOKYO_1), SwitchHadLearned(TOKYO_1, "s2")):
         t = Transcript(AUTOMATIC)
         t.after(failure)
@@ -152,7 +173,7 @@ def test_automatic_failback_after_a_bounce_only_after_ready():
         assert t.steered(HoldExpired(PAIR_TIMER), seconds=30.0) == [(TOKYO_1, ACTIVE)]
 
 
-def test_a_new_failure_cancels_the_way_back():
+def test_a_new_failure_cancels_the_way_back() -> None:
     t = Transcript(AUTOMATIC)
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
     t.after(ServerReady("tokyo", ACTIVE, "manager"))
@@ -161,7 +182,7 @@ def test_a_new_failure_cancels_the_way_back():
     assert without_records(t.after(ServerReady("tokyo", ACTIVE, "manager"))) == [StartTimer(TOKYO_TIMER, t.now + 30.0)]
 
 
-def test_a_bounce_while_the_way_back_is_counted_down_keeps_its_pair_on_the_spare():
+def test_a_bounce_while_the_way_back_is_counted_down_keeps_its_pair_on_the_spare() -> None:
     t = Transcript(AUTOMATIC)
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
     t.after(ServerReady("tokyo", ACTIVE, "manager"))
@@ -169,7 +190,7 @@ def test_a_bounce_while_the_way_back_is_counted_down_keeps_its_pair_on_the_spare
     assert t.steered(HoldExpired(TOKYO_TIMER), seconds=20) == [("tokyo", ACTIVE), (TOKYO_1, SPARE)]
 
 
-def test_a_quorum_of_bounces_while_the_way_back_is_counted_down_cancels_it():
+def test_a_quorum_of_bounces_while_the_way_back_is_counted_down_cancels_it() -> None:
     t = Transcript(AUTOMATIC)
     t.after(ServerFailed("tokyo", ACTIVE, "manager"))
     t.after(ServerReady("tokyo", ACTIVE, "manager"))
@@ -177,7 +198,7 @@ def test_a_quorum_of_bounces_while_the_way_back_is_counted_down_cancels_it():
     assert without_records(t.after(RequestBounced(TOKYO_2))) == [StopTimer(TOKYO_TIMER)]
 
 
-def test_a_timer_that_comes_too_early_is_set_again():
+def test_a_timer_that_comes_too_early_is_set_again() -> None:
     t = Transcript(AUTOMATIC)
     t.after(PortWentDown(TOKYO_1, ACTIVE))
     t.after(PortCameUp(TOKYO_1, ACTIVE))
@@ -185,20 +206,22 @@ def test_a_timer_that_comes_too_early_is_set_again():
     assert t.after(HoldExpired(PAIR_TIMER), seconds=29.0) == [StartTimer(PAIR_TIMER, due)]
 
 
-def test_timers_of_nothing_are_nothing():
+def test_timers_of_nothing_are_nothing() -> None:
     t = Transcript(AUTOMATIC)
+    t.after(ServerFailed("tokyo", ACTIVE, "manager"))
+    t.after(ServerReady("tokyo", ACTIVE, "manager"))
     for timer in ("restore server kyoto", "restore pair tokyo+9", "restore pair tokyo", "coffee", "", PAIR_TIMER):
         assert t.after(HoldExpired(timer)) == []
 
 
-def test_what_an_operator_took_over_returns_only_by_hand():
+def test_what_an_operator_took_over_returns_only_by_hand() -> None:
     t = Transcript(AUTOMATIC)
     assert steers(t.asked(Action.TAKEOVER, "tokyo", "upgrade")) == [("tokyo", SPARE)]
     assert t.machine.next_deadline is None
     assert steers(t.asked(Action.FAILBACK, "tokyo")) == [("tokyo", ACTIVE)]
 
 
-def test_failback_by_hand_stops_the_timer():
+def test_failback_by_hand_stops_the_timer() -> None:
     t = Transcript(AUTOMATIC)
     t.after(PortWentDown(TOKYO_1, ACTIVE))
     t.after(PortCameUp(TOKYO_1, ACTIVE))
@@ -215,7 +238,7 @@ def flap(t: Transcript) -> list[Notify]:
     return told
 
 
-def test_flap_damping():
+def test_flap_damping() -> None:
     t = Transcript(AUTOMATIC)
     for _ in range(3):
         assert len(flap(t)) == 1
@@ -233,14 +256,14 @@ def test_flap_damping():
     assert t.side(TOKYO_1) is ACTIVE
 
 
-def test_slow_flapping_is_not_damped():
+def test_slow_flapping_is_not_damped() -> None:
     t = Transcript(replace(AUTOMATIC, flap_window_s=60.0))
     for _ in range(10):
         flap(t)
         assert t.side(TOKYO_1) is ACTIVE
 
 
-def test_fifty_link_flaps_by_hand_are_one_takeover():
+def test_fifty_link_flaps_by_hand_are_one_takeover() -> None:
     t = Transcript()
     moves = []
     for _ in range(50):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kirikae.decision.commands import AllowLearning, Notify, Persist, Refuse, Severity, StartTimer, SteerPair
+from kirikae.decision.commands import AllowLearning, Notify, Persist, Refuse, Severity, StartTimer, SteerPair, StopTimer
 from kirikae.decision.events import (
     Action,
     PortCameUp,
@@ -31,7 +31,7 @@ from tests.unit.decision.transcript import (
 from tests.unit.networks import TOKYO_1, TOKYO_2, TOKYO_3
 
 
-def test_takeover_by_hand():
+def test_takeover_by_hand() -> None:
     t = Transcript()
     assert t.asked(Action.TAKEOVER, TOKYO_1, "new cable") == [
         SteerPair(TOKYO_1, SPARE, "aiko asked for takeover: new cable"),
@@ -41,7 +41,7 @@ def test_takeover_by_hand():
     assert t.asked(Action.TAKEOVER, TOKYO_1) == [Refuse(TOKYO_1, "tokyo+1 is on spare already")]
 
 
-def test_takeover_to_a_dead_spare_is_refused_even_with_force():
+def test_takeover_to_a_dead_spare_is_refused_even_with_force() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_1, SPARE))
     assert t.asked(Action.TAKEOVER, TOKYO_1, force=True) == [
@@ -51,7 +51,7 @@ def test_takeover_to_a_dead_spare_is_refused_even_with_force():
     ]
 
 
-def test_takeover_of_a_server_gathers_the_pairs_that_are_elsewhere():
+def test_takeover_of_a_server_gathers_the_pairs_that_are_elsewhere() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_1, SPARE))
     t.after(PortWentDown(TOKYO_2, SPARE))
@@ -64,17 +64,17 @@ def test_takeover_of_a_server_gathers_the_pairs_that_are_elsewhere():
 
 @pytest.mark.parametrize("target", ["kyoto", PairId("kyoto", 1), PairId("tokyo", 9), "tokyo+9", "", "+", "tokyo+0"])
 @pytest.mark.parametrize("action", Action)
-def test_requests_for_what_does_not_exist_are_refused(action, target):
+def test_requests_for_what_does_not_exist_are_refused(action: Action, target: PairId | str) -> None:
     [refusal] = Transcript().asked(action, target)
     assert isinstance(refusal, Refuse)
     assert refusal.target == target
 
 
-def test_a_pair_may_be_named_by_its_text():
+def test_a_pair_may_be_named_by_its_text() -> None:
     assert steers(Transcript().asked(Action.TAKEOVER, "tokyo+1")) == [(TOKYO_1, SPARE)]
 
 
-def test_a_locked_pair_stays_and_its_bounces_are_not_routed_again():
+def test_a_locked_pair_stays_and_its_bounces_are_not_routed_again() -> None:
     t = Transcript()
     assert t.asked(Action.LOCK, TOKYO_1, "measuring") == [
         AllowLearning(TOKYO_1, False, "tokyo+1 is locked (aiko asked for lock: measuring)"),
@@ -98,14 +98,14 @@ def test_a_locked_pair_stays_and_its_bounces_are_not_routed_again():
     ]
 
 
-def test_a_locked_pair_on_the_spare_still_serves_late_bounces():
+def test_a_locked_pair_on_the_spare_still_serves_late_bounces() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1, INVITE))
     t.asked(Action.LOCK, TOKYO_1)
     assert [type(c).__name__ for c in t.after(RequestBounced(TOKYO_1, BYE))] == ["RouteAgain"]
 
 
-def test_a_locked_pair_stays_behind_when_its_server_moves():
+def test_a_locked_pair_stays_behind_when_its_server_moves() -> None:
     t = Transcript()
     t.asked(Action.LOCK, TOKYO_1)
     commands = t.after(ServerFailed("tokyo", ACTIVE, "manager"))
@@ -118,7 +118,7 @@ def test_a_locked_pair_stays_behind_when_its_server_moves():
     assert t.machine.steering().pairs == {}
 
 
-def test_a_locked_server_holds_all_its_pairs():
+def test_a_locked_server_holds_all_its_pairs() -> None:
     t = Transcript()
     t.asked(Action.LOCK, "tokyo")
     assert t.steered(PortWentDown(TOKYO_2, ACTIVE)) == []
@@ -128,7 +128,15 @@ def test_a_locked_server_holds_all_its_pairs():
     assert steers(t.asked(Action.UNLOCK, "tokyo")) == [("tokyo", SPARE)]
 
 
-def test_what_a_switch_learned_of_a_locked_pair_goes_back():
+def test_a_locked_server_stops_the_timers_of_its_pairs() -> None:
+    t = Transcript(AUTOMATIC)
+    t.after(PortWentDown(TOKYO_1, ACTIVE))
+    t.after(PortCameUp(TOKYO_1, ACTIVE))
+    assert StopTimer("restore pair tokyo+1") in t.asked(Action.LOCK, "tokyo")
+    assert StartTimer("restore pair tokyo+1", t.now + 30.001) in t.asked(Action.UNLOCK, "tokyo")
+
+
+def test_what_a_switch_learned_of_a_locked_pair_goes_back() -> None:
     t = Transcript()
     t.asked(Action.LOCK, TOKYO_1)
     commands = t.after(SwitchHadLearned(TOKYO_1, "s2"))
@@ -136,7 +144,7 @@ def test_what_a_switch_learned_of_a_locked_pair_goes_back():
     assert notices(commands)
 
 
-def test_drain_and_undrain():
+def test_drain_and_undrain() -> None:
     t = Transcript(AUTOMATIC)
     assert steers(t.asked(Action.DRAIN, "tokyo", "new disks")) == [("tokyo", SPARE)]
     assert t.machine.state_of(TOKYO_1) is State.DRAINED
@@ -149,21 +157,21 @@ def test_drain_and_undrain():
     assert without_records(t.asked(Action.UNDRAIN, "tokyo")) == [StartTimer("restore server tokyo", t.now + 30.0)]
 
 
-def test_drain_on_the_spare_stays_there():
+def test_drain_on_the_spare_stays_there() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1))
     assert steers(t.asked(Action.DRAIN, TOKYO_1)) == []
     assert t.machine.state_of(TOKYO_1) is State.DRAINED
 
 
-def test_drain_to_a_dead_spare_is_refused():
+def test_drain_to_a_dead_spare_is_refused() -> None:
     t = Transcript()
     t.after(ServerFailed("tokyo", SPARE, "manager"))
     assert isinstance(t.asked(Action.DRAIN, "tokyo", force=True)[0], Refuse)
     assert isinstance(t.asked(Action.DRAIN, TOKYO_1)[0], Refuse)
 
 
-def test_a_drain_ends_when_the_spare_dies_and_the_active_is_good():
+def test_a_drain_ends_when_the_spare_dies_and_the_active_is_good() -> None:
     t = Transcript()
     t.asked(Action.DRAIN, TOKYO_1)
     commands = t.after(PortWentDown(TOKYO_1, SPARE))
@@ -172,7 +180,7 @@ def test_a_drain_ends_when_the_spare_dies_and_the_active_is_good():
     assert t.steered(PortCameUp(TOKYO_1, SPARE)) == []
 
 
-def test_a_drained_pair_stays_behind_when_its_server_returns():
+def test_a_drained_pair_stays_behind_when_its_server_returns() -> None:
     t = Transcript()
     t.asked(Action.DRAIN, TOKYO_1, "new cable")
     t.asked(Action.TAKEOVER, "tokyo")
@@ -180,7 +188,7 @@ def test_a_drained_pair_stays_behind_when_its_server_returns():
     assert t.machine.state_of(TOKYO_1) is State.DRAINED
 
 
-def test_a_drained_server_takes_its_stray_pairs_along():
+def test_a_drained_server_takes_its_stray_pairs_along() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_3, SPARE))
     t.asked(Action.TAKEOVER, "tokyo")
@@ -190,7 +198,8 @@ def test_a_drained_server_takes_its_stray_pairs_along():
 
 
 @pytest.mark.parametrize("action", [Action.UNLOCK, Action.UNDRAIN, Action.FAILBACK])
-def test_requests_without_effect_are_refused(action):
-    for target in ("tokyo", TOKYO_1):
+def test_requests_without_effect_are_refused(action: Action) -> None:
+    targets: list[PairId | str] = ["tokyo", TOKYO_1]
+    for target in targets:
         [refusal] = Transcript().asked(action, target)
         assert isinstance(refusal, Refuse)

@@ -8,6 +8,7 @@ from kirikae.configuration.model import Policy
 from kirikae.decision.commands import AllowLearning, Notify, Persist, RouteAgain, Severity, SteerPair, SteerServer
 from kirikae.decision.events import (
     BounceVia,
+    Event,
     PortCameUp,
     PortWentDown,
     RequestBounced,
@@ -23,7 +24,7 @@ from tests.unit.decision.transcript import ACTIVE, BYE, INVITE, SPARE, Transcrip
 from tests.unit.networks import OSAKA_1, TOKYO_1, TOKYO_2, TOKYO_3, figure1, two_server_pairs
 
 
-def test_one_takeover_however_many_bounces():
+def test_one_takeover_however_many_bounces() -> None:
     device = AccessControl(figure1())
     because = "terminator 10.0.0.11 could not reach 10.0.0.10"
     assert device.decide(RequestBounced(TOKYO_1, INVITE), now=0.0) == [
@@ -35,39 +36,39 @@ def test_one_takeover_however_many_bounces():
     assert device.decide(RequestBounced(TOKYO_1, BYE), now=0.001) == [RouteAgain(TOKYO_1, BYE)]
 
 
-def test_the_switch_already_routed_the_request_again():
+def test_the_switch_already_routed_the_request_again() -> None:
     device = AccessControl(figure1())
     commands = device.decide(RequestBounced(TOKYO_1, None), now=0.0)
     assert without_records(commands) == [SteerPair(TOKYO_1, SPARE, "terminator 10.0.0.11 could not reach 10.0.0.10")]
     assert device.decide(RequestBounced(TOKYO_1, None), now=0.1) == []
 
 
-def test_an_icmp_unreachable_counts_as_a_bounce():
+def test_an_icmp_unreachable_counts_as_a_bounce() -> None:
     assert Transcript().steered(RequestBounced(TOKYO_1, INVITE, via=BounceVia.ICMP)) == [(TOKYO_1, SPARE)]
 
 
-def test_a_cut_cable_moves_its_pair_only():
+def test_a_cut_cable_moves_its_pair_only() -> None:
     t = Transcript()
     commands = t.after(PortWentDown(TOKYO_2, ACTIVE))
     assert without_records(commands) == [SteerPair(TOKYO_2, SPARE, "terminator 10.0.0.12 lost its link at s2:2")]
     assert [t.side(pair) for pair in (TOKYO_1, TOKYO_2, TOKYO_3)] == [ACTIVE, SPARE, ACTIVE]
 
 
-def test_a_servers_port_moves_the_whole_server():
+def test_a_servers_port_moves_the_whole_server() -> None:
     t = Transcript()
     assert without_records(t.after(ServerPortWentDown("tokyo", ACTIVE))) == [
         SteerServer("tokyo", SPARE, "active server 10.0.0.10 of tokyo lost its link at t1:1")
     ]
 
 
-def test_the_managers_word_moves_the_whole_server():
+def test_the_managers_word_moves_the_whole_server() -> None:
     t = Transcript()
     assert without_records(t.after(ServerFailed("tokyo", ACTIVE, by="manager"))) == [
         SteerServer("tokyo", SPARE, "manager found active server 10.0.0.10 of tokyo dead")
     ]
 
 
-def test_a_quorum_of_terminators_moves_the_whole_server():
+def test_a_quorum_of_terminators_moves_the_whole_server() -> None:
     t = Transcript()
     assert t.steered(RequestBounced(TOKYO_1, INVITE)) == [(TOKYO_1, SPARE)]
     assert without_records(t.after(RequestBounced(TOKYO_3, BYE), seconds=4.9)) == [
@@ -77,29 +78,29 @@ def test_a_quorum_of_terminators_moves_the_whole_server():
     assert t.machine.steering().pairs == {}
 
 
-def test_bounces_far_apart_are_no_quorum():
+def test_bounces_far_apart_are_no_quorum() -> None:
     t = Transcript()
     assert t.steered(RequestBounced(TOKYO_1)) == [(TOKYO_1, SPARE)]
     assert t.steered(RequestBounced(TOKYO_1), seconds=4.0) == []  # late, no new evidence
     assert t.steered(RequestBounced(TOKYO_2), seconds=2.0) == [(TOKYO_2, SPARE)]
 
 
-def test_bounces_before_the_server_was_ready_are_no_part_of_a_quorum():
+def test_bounces_before_the_server_was_ready_are_no_part_of_a_quorum() -> None:
     t = Transcript()
     t.after(RequestBounced(TOKYO_1))
     t.after(ServerReady("tokyo", ACTIVE, "manager"))
     assert t.steered(RequestBounced(TOKYO_2)) == [(TOKYO_2, SPARE)]
 
 
-def test_without_a_quorum_bounces_never_move_the_server():
+def test_without_a_quorum_bounces_never_move_the_server() -> None:
     t = Transcript(Policy(quorum=None))
     for pair in (TOKYO_1, TOKYO_2, TOKYO_3):
         assert t.steered(RequestBounced(pair)) == [(pair, SPARE)]
 
 
-def test_one_takeover_per_failure_however_many_signals():
+def test_one_takeover_per_failure_however_many_signals() -> None:
     t = Transcript()
-    signals = [
+    signals: list[Event] = [
         ServerPortWentDown("tokyo", ACTIVE),
         RequestBounced(TOKYO_1, INVITE),
         ServerFailed("tokyo", ACTIVE, "manager"),
@@ -114,7 +115,7 @@ def test_one_takeover_per_failure_however_many_signals():
     assert [c for c in commands if isinstance(c, RouteAgain)] == [RouteAgain(TOKYO_1, INVITE), RouteAgain(TOKYO_2, BYE)]
 
 
-def test_a_server_that_moves_takes_its_exceptions_along():
+def test_a_server_that_moves_takes_its_exceptions_along() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_2, ACTIVE))
     assert t.machine.steering().pairs == {TOKYO_2: SPARE}
@@ -122,7 +123,7 @@ def test_a_server_that_moves_takes_its_exceptions_along():
     assert t.machine.steering().pairs == {}
 
 
-def test_a_pair_without_spare_stays_when_its_server_moves_and_goes_when_it_can():
+def test_a_pair_without_spare_stays_when_its_server_moves_and_goes_when_it_can() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_2, SPARE))
     commands = t.after(ServerFailed("tokyo", ACTIVE, "manager"))
@@ -148,7 +149,7 @@ def test_a_pair_without_spare_stays_when_its_server_moves_and_goes_when_it_can()
     assert t.machine.steering().pairs == {}
 
 
-def test_server_pairs_do_not_concern_each_other():
+def test_server_pairs_do_not_concern_each_other() -> None:
     t = Transcript(configuration=two_server_pairs())
     assert t.steered(RequestBounced(OSAKA_1)) == [(OSAKA_1, SPARE)]
     assert t.steered(RequestBounced(TOKYO_1)) == [(TOKYO_1, SPARE)]
@@ -156,7 +157,7 @@ def test_server_pairs_do_not_concern_each_other():
     assert t.machine.steering().servers == {"tokyo": ACTIVE, "osaka": SPARE}
 
 
-def test_what_a_switch_learned_is_adopted():
+def test_what_a_switch_learned_is_adopted() -> None:
     t = Transcript()
     because = "switch s2 learned it from a bounce of terminator 10.0.0.11 without a controller"
     assert t.after(SwitchHadLearned(TOKYO_1, "s2")) == [
@@ -167,7 +168,7 @@ def test_what_a_switch_learned_is_adopted():
     assert t.after(SwitchHadLearned(TOKYO_1, "s1")) == []
 
 
-def test_what_a_switch_learned_goes_back_when_the_spare_is_dead():
+def test_what_a_switch_learned_goes_back_when_the_spare_is_dead() -> None:
     t = Transcript()
     t.after(PortWentDown(TOKYO_1, SPARE))
     commands = t.after(SwitchHadLearned(TOKYO_1, "s2"))
@@ -178,7 +179,7 @@ def test_what_a_switch_learned_goes_back_when_the_spare_is_dead():
     assert notices(commands) == []
 
 
-def test_learned_takeovers_are_no_quorum_because_nobody_knows_when_they_were():
+def test_learned_takeovers_are_no_quorum_because_nobody_knows_when_they_were() -> None:
     t = Transcript()
     assert t.steered(SwitchHadLearned(TOKYO_1, "s2")) == [(TOKYO_1, SPARE)]
     assert t.steered(SwitchHadLearned(TOKYO_2, "s2")) == [(TOKYO_2, SPARE)]
@@ -193,12 +194,12 @@ def test_learned_takeovers_are_no_quorum_because_nobody_knows_when_they_were():
         ServerFailed("kyoto", ACTIVE, "manager"),
     ],
 )
-def test_an_event_about_nothing_that_is_configured_is_a_mistake_of_the_caller(event):
+def test_an_event_about_nothing_that_is_configured_is_a_mistake_of_the_caller(event: Event) -> None:
     with pytest.raises(UnknownTarget):
         Transcript().after(event)
 
 
-def test_ipv6_reads_the_same():
+def test_ipv6_reads_the_same() -> None:
     t = Transcript(configuration=figure1(version=6))
     assert without_records(t.after(RequestBounced(TOKYO_1, INVITE))) == [
         SteerPair(TOKYO_1, SPARE, "terminator 2001:db8:0:1::11 could not reach 2001:db8:0:1::10"),

@@ -1,0 +1,179 @@
+"""The journal: ids that continue, torn lines, and decisions made again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kirikae.decision.events import Event, PortWentDown, RequestBounced, ServerFailed
+from kirikae.decision.journal import Journal, JournalError, read, replay
+from kirikae.decision.machine import AccessControl
+from tests.unit.decision.transcript import ACTIVE, INVITE, SPARE
+from tests.unit.networks import TOKYO_1, TOKYO_2, figure1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "events.jsonl"
+
+
+def write(path: Path, machine: AccessControl, *events: Event) -> None:
+    with Journal(path) as journal:
+        for event in events:
+            decision = journal.decided(1.5, event, machine.decide(event, 1.5))
+            journal.applied(1.6, "s1", decision, flow_mods=1, barrier_ms=0.8)
+
+
+def test_the_written_form(path: Path) -> None:
+    write(path, AccessControl(figure1()), RequestBounced(TOKYO_1, INVITE))
+    because = "terminator 10.0.0.11 could not reach 10.0.0.10"
+    request = "SU5WSVRFIHNpcDpib2JAZXhhbXBsZS5vcmcgU0lQLzIuMA=="
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {
+            "id": 1,
+            "time": 1.5,
+            "event": {"type": "RequestBounced", "pair": "tokyo+1", "request": request, "via": "bounce"},
+            "commands": [
+                {"type": "SteerPair", "pair": "tokyo+1", "side": "spare", "because": because},
+                {"type": "RouteAgain", "pair": "tokyo+1", "request": request},
+                {"type": "Persist", "server": "tokyo"},
+                {
+                    "type": "Notify",
+                    "severity": "warning",
+                    "about": "tokyo+1",
+                    "text": f"tokyo+1 is on spare: {because}",
+                },
+            ],
+        },
+        {"id": 2, "time": 1.6, "applied": {"switch": "s1", "decision": 1, "flow_mods": 1, "barrier_ms": 0.8}},
+    ]
+
+
+def test_ids_continue_after_a_restart(path: Path) -> None:
+    machine = AccessControl(figure1())
+    write(path, machine, RequestBounced(TOKYO_1))
+    write(path, machine, RequestBounced(TOKYO_2))
+    assert [line["id"] for line in read(path)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"id": 3, "time": 1', '{"id": 3, "time": 1.0, "noted": {}}', "\0" * 100, '"' * 200000]
+)
+def test_a_torn_last_line_is_cut_off(path: Path, torn: str) -> None:
+    machine = AccessControl(figure1())
+    write(path, machine, RequestBounced(TOKYO_1))
+    whole = path.read_text()
+    path.write_text(whole + torn)
+    assert len(list(read(path))) <= 3  # readers live with it
+    write(path, machine, RequestBounced(TOKYO_2))
+    assert path.read_text().startswith(whole + '{"id": 3, "time": 1.5, "event"')
+    assert [line["id"] for line in read(path)] == [1, 2, 3, 4]
+
+
+def test_a_journal_that_is_nothing_but_torn_begins_anew(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text('{"id": 7')
+    write(path, AccessControl(figure1()), RequestBounced(TOKYO_1))
+    assert [line["id"] for line in read(path)] == [1, 2]
+
+
+def test_long_lines_are_found_again(path: Path) -> None:
+    machine = AccessControl(figure1())
+    for _ in range(3):
+        write(path, machine, RequestBounced(TOKYO_1, bytes(60000)), RequestBounced(TOKYO_1, bytes(200000)))
+    assert [line["id"] for line in read(path)] == list(range(1, 13))
+
+
+def test_another_file_is_not_continued(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("dear diary\n")
+    with pytest.raises(JournalError, match=r"dear diary.*move the file away"):
+        Journal(path)
+    assert path.read_text() == "dear diary\n"
+
+
+def test_a_damaged_line_in_the_middle_is_an_error_with_its_place(path: Path) -> None:
+    write(path, AccessControl(figure1()), RequestBounced(TOKYO_1), RequestBounced(TOKYO_2))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + "oops\n" + lines[2])
+    with pytest.raises(JournalError, match=r"events\.jsonl:2: "):
+        list(read(path))
+
+
+def test_a_replay_decides_the_same(path: Path) -> None:
+    machine = AccessControl(figure1())
+    write(path, machine, RequestBounced(TOKYO_1, INVITE), ServerFailed("tokyo", ACTIVE, "manager"))
+    again = replay(path, figure1())
+    assert (again.decisions, again.difference) == (2, None)
+    assert again.snapshot == machine.snapshot()
+
+
+def test_a_replay_shows_the_first_difference(path: Path) -> None:
+    write(
+        path, AccessControl(figure1()), PortWentDown(TOKYO_2, SPARE), RequestBounced(TOKYO_1), RequestBounced(TOKYO_2)
+    )
+    path.write_text(path.read_text().replace('"tokyo+1", "side": "spare"', '"tokyo+1", "side": "active"'))
+    again = replay(path, figure1())
+    assert again.decisions == 2
+    assert again.difference is not None
+    assert again.difference.id == 3
+    assert again.difference.recorded[0]["side"] == "active"
+    assert again.difference.decided[0]["side"] == "spare"
+
+
+def test_a_replay_goes_on_through_restarts_with_and_without_state(path: Path) -> None:
+    for keep in (True, False):
+        machine = AccessControl(figure1())
+        write(path, machine, RequestBounced(TOKYO_1))
+        state = machine.snapshot() if keep else None
+        with Journal(path) as journal:
+            journal.started(2.0, figure1(), state)
+        machine = AccessControl(figure1(), state)
+        write(path, machine, RequestBounced(TOKYO_1), RequestBounced(TOKYO_2))
+        again = replay(path, figure1())
+        assert again.difference is None
+        assert again.snapshot == machine.snapshot()
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": 1, "event": {"type": "RequestBounced", "pair": "tokyo+1"}, "commands": []}',
+        '{"id": 1, "time": 1.0, "event": {"type": "Tea"}, "commands": []}',
+        '{"id": 1, "time": 1.0, "event": {"type": "ServerReady", "server": "tokyo", "side": "spare", "by": "m"}}',
+        '{"id": 1, "time": 1.0, "event": 7, "commands": []}',
+        '{"id": 1, "time": 1.0, "started": {"state": {"version": 99}}}',
+        '{"id": 1, "time": 1.0, "event": {"type": "RequestBounced", "pair": "kyoto+1"}, "commands": []}',
+    ],
+)
+def test_a_line_that_makes_no_sense_is_an_error(path: Path, line: str) -> None:
+    path.parent.mkdir()
+    path.write_text(line + "\n")
+    with pytest.raises(JournalError, match="line with id 1"):
+        replay(path, figure1())
+
+
+def test_a_full_disk_leaves_whole_lines(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, AccessControl(figure1()), RequestBounced(TOKYO_1))
+    before = path.read_bytes()
+    journal = Journal(path)
+    real = journal._file
+
+    class Full:
+        name = "events.jsonl"
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(real, name)
+
+        def write(self, data: bytes) -> int:
+            return real.write(data[:10])
+
+    monkeypatch.setattr(journal, "_file", Full())
+    with pytest.raises(OSError, match="No space left"):
+        journal.noted(1.0, "tea", {})
+    monkeypatch.setattr(journal, "_file", real)
+    assert path.read_bytes() == before
+    journal.close()

@@ -6,6 +6,7 @@ their order. Nothing here reads a clock, a file or a switch, so that the same ev
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 from kirikae.configuration.model import Configuration
@@ -43,10 +44,14 @@ class AccessControl:
         self._words = Wording(configuration)
         self._servers = {name: ServerUnit(name) for name in configuration.server_pairs}
         self._offsets = {name: frozenset(plan.offsets) for name, plan in configuration.server_pairs.items()}
+        self._exceptions: dict[PairId, Side] = {}
+        self._stopped: set[PairId | str] = set()
         self.notes: tuple[str, ...] = ()
         """What of the stored state was dropped, and why."""
         if state is not None:
             self._restore(state)
+        for server in self._servers.values():
+            self._note_steering(server, server.pairs)
 
     def decide(self, event: Event, now: float) -> list[Command]:
         """What to do about an event, in the order in which it is to be done.
@@ -64,23 +69,15 @@ class AccessControl:
         case = Case(self._configuration, self._words, server, unit, event, now)
         self._rule(case.unit.state, event)(case)
         finish(case)
-        server.forget_followers(server.pairs.values() if case.wide else [unit] if unit else [])
+        concerned = list(server.pairs) if case.wide else [pair] if pair else []
+        server.forget_followers(concerned)
+        self._note_steering(server, concerned)
         return case.commands()
 
     def steering(self) -> Steering:
-        """Where everything is steered now. Its cost grows with the exceptions, not with the terminator pairs."""
-        exceptions: dict[PairId, Side] = {}
-        stopped: set[PairId | str] = set()
-        for name, server in self._servers.items():
-            if server.learning_stopped:
-                stopped.add(name)
-            for pair, unit in server.pairs.items():
-                if unit.side is not server.side:
-                    exceptions[pair] = unit.side
-                if unit.learning_stopped:
-                    stopped.add(pair)
+        """Where everything is steered now: a copy of the exceptions, however many terminator pairs there are."""
         sides = {name: server.side for name, server in self._servers.items()}
-        return Steering(sides, exceptions, frozenset(stopped))
+        return Steering(sides, dict(self._exceptions), frozenset(self._stopped))
 
     def state_of(self, target: PairId | str) -> State:
         """The state of a server pair or a terminator pair. Raises UnknownTarget."""
@@ -112,6 +109,17 @@ class AccessControl:
     def next_deadline(self) -> float | None:
         """When the next timer ends; None when none runs."""
         return min(self.timers().values(), default=None)
+
+    def _note_steering(self, server: ServerUnit, pairs: Iterable[PairId]) -> None:
+        """Keep the exceptions up to date for a server and those of its pairs that a decision was about."""
+        _put(self._stopped, server.name, server.learning_stopped)
+        for pair in pairs:
+            unit = server.pairs.get(pair)
+            _put(self._stopped, pair, unit is not None and unit.learning_stopped)
+            if unit is not None and unit.side is not server.side:
+                self._exceptions[pair] = unit.side
+            else:
+                self._exceptions.pop(pair, None)
 
     def _rule(self, state: State, event: Event) -> Rule:
         trigger: Trigger = event.action if isinstance(event, OperatorAsked) else type(event)
@@ -177,3 +185,7 @@ class AccessControl:
             ]
             self._servers[name] = thaw(name, stored, known)
         self.notes = tuple(notes)
+
+
+def _put(names: set[PairId | str], name: PairId | str, belongs: bool) -> None:
+    (names.add if belongs else names.discard)(name)

@@ -196,14 +196,19 @@ class Unit:
 
     def dead(self, side: Side) -> bool:
         """Whether the side is known dead."""
-        return any(finding.trouble in DEADLY for finding in self.findings(side))
+        return self._itself_dead(side)
+
+    def _itself_dead(self, side: Side) -> bool:
+        """Whether the unit's own record says so. A plain loop: with thousands of exceptions its speed counts."""
+        for finding in self.record.findings:  # noqa: SIM110
+            if finding.side is side and finding.trouble in DEADLY:
+                return True
+        return False
 
     @property
     def must_not_learn(self) -> bool:
         """Whether this unit itself forbids the switches to take it over: locked, or the spare is known dead."""
-        if self.record.locked:
-            return True
-        return any(finding.side is Side.SPARE and finding.trouble in DEADLY for finding in self.record.findings)
+        return self.record.locked is not None or self._itself_dead(Side.SPARE)
 
     @property
     def state(self) -> State:
@@ -226,9 +231,8 @@ class Unit:
 
     def change(self, **changes: Any) -> None:
         """Replace fields of the record; a server notices that it must be stored."""
-        record = replace(self.record, **changes)
-        if record != self.record:
-            self.record = record
+        if any(getattr(self.record, name) != value for name, value in changes.items()):
+            self.record = replace(self.record, **changes)
             self.server.changed = True
 
     def note(self, side: Side, trouble: Trouble, now: float, why: str) -> bool:
@@ -242,9 +246,10 @@ class Unit:
         """Forget troubles. False when there were none."""
         gone = frozenset(troubles)
         left = tuple(f for f in self.record.findings if f.side is not side or f.trouble not in gone)
-        found = len(left) < len(self.record.findings)
+        if len(left) == len(self.record.findings):
+            return False
         self.change(findings=left)
-        return found
+        return True
 
     def __repr__(self) -> str:
         return f"<{self.target}: {self.state.value}, {self.coverage.name.lower()}>"
@@ -273,10 +278,12 @@ class ServerUnit(Unit):
             unit = self.pairs[pair] = PairUnit(pair, self)
         return unit
 
-    def forget_followers(self, units: Iterable[PairUnit]) -> None:
-        for unit in list(units):
-            if unit.record == Record(side=self.side, cause=Cause.FOLLOWS):
-                del self.pairs[unit.pair]
+    def forget_followers(self, pairs: Iterable[PairId]) -> None:
+        """Forget those of these pairs that have nothing of their own."""
+        default = Record(side=self.side, cause=Cause.FOLLOWS)
+        for pair in pairs:
+            if self.pairs[pair].record == default:
+                del self.pairs[pair]
 
 
 class PairUnit(Unit):
@@ -310,3 +317,10 @@ class PairUnit(Unit):
         if self.record.vouched:
             of_server = [finding for finding in of_server if finding.trouble in CERTAIN]
         return of_server + super().findings(side)
+
+    def dead(self, side: Side) -> bool:
+        if self._itself_dead(side):
+            return True
+        if self.record.vouched:
+            return any(finding.trouble in CERTAIN for finding in self._server.findings(side))
+        return self._server.dead(side)

@@ -175,7 +175,7 @@ def _offset_problems(where: tuple[str, ...], offsets: Sequence[int]) -> Iterator
 
 def _room_problems(server: ServerPair, side: Side) -> Iterator[PlanProblem]:
     """Does base + k stay in the address space, in unicast, and in the stated prefix?"""
-    base, most = server.base(side), max(server.offsets, default=0)
+    base, most = server.base(side), max((0, *server.offsets))  # offsets below 1 are a problem of their own
     here = ("server_pairs", server.name, side.value)
     if reason := not_unicast(base):
         yield PlanProblem(here, f"{base} is {reason}", "give the server a unicast address")

@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from netaddr import IPAddress, IPNetwork
 
@@ -206,6 +206,7 @@ def test_a_plan_is_refused_exactly_when_an_address_has_two_roles_or_families_mix
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.integers(-2, 2**25), min_size=1, max_size=5))
+@example(base=0, offsets=[-1])
 def test_any_numbers_give_problems_and_never_an_exception(base, offsets):
     plan = AddressPlan([server(active=str(IPAddress(base, 4)), offsets=offsets)], service())
     if not plan.problems():

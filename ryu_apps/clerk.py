@@ -100,6 +100,12 @@ class Clerk:
     def persist(self, server: str, state: ServerSnapshot) -> None:
         self._queue.put(lambda: self._save(server, state))
 
+    def wait_written(self, timeout_s: float) -> bool:
+        """Wait until all that was handed in before is written, or has failed; False when the time is over."""
+        written = hub.Event()
+        self._queue.put(written)
+        return bool(written.wait(timeout_s))
+
     # --- writing ----------------------------------------------------------------------------------------------------
 
     def _write_all(self) -> None:
@@ -108,7 +114,10 @@ class Clerk:
             tasks = [self._queue.get()]
             while not self._queue.empty():
                 tasks.append(self._queue.get())
-            self._tell(tpool.execute(self._write, [task for task in tasks if task is not None]))
+            self._tell(tpool.execute(self._write, [task for task in tasks if callable(task)]))
+            for task in tasks:
+                if isinstance(task, hub.Event):
+                    task.set()
             if None in tasks:
                 return
 

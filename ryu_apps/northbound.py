@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -16,8 +17,9 @@ from kirikae.decision.machine import UnknownTarget
 from kirikae.identity import PairId, Side
 from kirikae.pipeline.rules import Kind
 
+LOG = logging.getLogger("kirikae.northbound")
 ANSWER_S = 2.0
-"""How long to wait for switches' counters."""
+"""How long to wait for switches' counters, and for the disk."""
 BODY_LIMIT = 65536
 TEXT_LIMIT = 1000
 """Octets of a body, characters of a text in it: what is said goes into the state and the journal."""
@@ -108,7 +110,7 @@ class Northbound(ControllerBase):
         refused = [command for command in commands if isinstance(command, do.Refuse)]
         if refused:
             return answer(409, {"error": refused[0].reason})
-        return answer(200, {"commands": [encode_tagged(command) for command in commands]})
+        return self._done(commands)
 
     @route("v1", "/v1/servers/{server}/{side}/{verdict}", methods=["POST"])
     @understood
@@ -120,7 +122,12 @@ class Northbound(ControllerBase):
         if server not in self.device.configuration.server_pairs:
             raise NotFound(f"there is no server pair {server}")
         by = _text(read_body(req, {"by"}), "by") or "api"
-        commands = self.device.decide(event(server, Side(side), by))
+        return self._done(self.device.decide(event(server, Side(side), by)))
+
+    def _done(self, commands: list[do.Command]) -> Response:
+        """The answer to an order: given once it is stored, so that it holds for the controller after this one, too."""
+        if not self.device.clerk.wait_written(ANSWER_S):
+            LOG.warning("an order was answered before it was stored: the disk is slow")
         return answer(200, {"commands": [encode_tagged(command) for command in commands]})
 
     # --- helpers ----------------------------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tools.obstacles import lab_obstacle
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = bool(os.environ.get("CI"))
@@ -28,24 +29,10 @@ hypothesis.settings.load_profile("ci" if IN_CI else "here")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests marked `lab` where they cannot run. In CI they run, and fail if they must: nothing is left out."""
     lab = [item for item in items if item.get_closest_marker("lab")]
-    obstacle = lab_obstacle() if lab and not IN_CI else None
+    obstacle = lab_obstacle("lab tests", "make test") if lab and not IN_CI else None
     if obstacle:
         for item in lab:
             item.add_marker(pytest.mark.skip(reason=obstacle))
-
-
-def lab_obstacle() -> str | None:
-    """Why lab tests cannot run on this machine and what to do, None when they can."""
-    if os.geteuid() != 0:
-        return "lab tests need root: sudo make test"
-    for program in ("ovs-vsctl", "mnexec", "tcpdump", "tshark", "ethtool"):
-        if shutil.which(program) is None:
-            return f"lab tests need {program}: tools/setup installs it"
-    for daemon in ("ovsdb-server", "ovs-vswitchd"):
-        ping = subprocess.run(["ovs-appctl", "--timeout=5", f"--target={daemon}", "version"], capture_output=True)
-        if ping.returncode != 0:
-            return f"lab tests need Open vSwitch, and {daemon} does not answer: tools/setup starts it"
-    return None
 
 
 @pytest.hookimpl(wrapper=True)

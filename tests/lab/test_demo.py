@@ -1,0 +1,97 @@
+"""The demo, as `make demo` starts it: what it says, what it writes, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.capture.catalogue import STATEMENTS
+from tools.cleanup import list_bridges
+from tools.ownership import Ownership
+from topologies.lab import PREFIX
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).resolve().parents[2]
+MARK = "KIRIKAE_TEST_OF_DEMO"
+"""In the environment of the demo and of everything that it starts."""
+
+
+def start(out: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-u", "-m", "tools.demo", "--out", str(out)]
+    environment = dict(os.environ) | {MARK: str(out)}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def left_behind(out: Path) -> Iterator[str]:
+    """Processes that the demo started and that still run (with them live its network namespaces), bridges, notes."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={out}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                yield (process / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue  # it has just ended
+    yield from (bridge for bridge in list_bridges() if re.fullmatch(f"{PREFIX}[a-z][0-9]", bridge))
+    if Ownership(PREFIX).belongings() != Ownership("never-was").belongings():
+        yield "notes of what it owns"
+
+
+def test_the_demo(run_dir):
+    begun = time.monotonic()
+    with start(run_dir) as demo:
+        output, _ = demo.communicate(timeout=380)
+    assert demo.returncode == 0, output
+    assert list(left_behind(run_dir)) == []
+    assert time.monotonic() - begun < 120 or "another lab runs" in output
+
+    results = json.loads((run_dir / "demo.json").read_text())
+    assert results["requests_sent"] == results["requests_answered"] + results["requests_lost"]
+    assert results["requests_answered"] > 3000
+    assert results["capture_verdicts"] == dict.fromkeys(STATEMENTS, "holds")
+    by_cause = [(takeover["cause"], takeover["pair"]) for takeover in results["takeovers"]]
+    assert sorted(by_cause) == [
+        ("bounce", "tokyo+1"),
+        ("bounce", "tokyo+2"),
+        ("bounce", "tokyo+3"),
+        ("port-down", "tokyo+2"),
+    ]
+    assert [takeover["lost"] for takeover in results["takeovers"] if takeover["cause"] == "bounce"] == [0, 0, 0]
+    assert all(0 <= takeover["interruption_ms"] < 2000 for takeover in results["takeovers"])
+    assert sum(takeover["lost"] for takeover in results["takeovers"]) == results["requests_lost"]
+
+    for said in (
+        r"fault +active server 10\.0\.0\.10 \(sva\) is killed",
+        r"decision +tokyo\+\d moves to its spare: terminator 10\.0\.0\.1\d could not reach 10\.0\.0\.10",
+        r"switches +s1, s2 and s3 confirmed server pair tokyo within \d+\.\d ms",
+        r"users +u1 \(tokyo\+1\) was interrupted for \d+\.\d ms, every request answered",
+        r"fault +the access cable of active terminator 10\.0\.0\.12 \(ta2\) is cut",
+        r"decision +tokyo\+2 goes back to its active side: operator asked for failback: its cable is mended",
+    ):
+        assert re.search(said, output), f"{said} is not in\n{output}"
+    ElementTree.parse(run_dir / "demo.svg")
+
+
+def test_the_demo_can_be_stopped_at_any_time(run_dir):
+    with start(run_dir) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "requests per second each" in line:
+                break
+        assert list(left_behind(run_dir)) != []
+        demo.send_signal(signal.SIGINT)
+        output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, output
+    assert output.endswith("demo: stopped; everything the demo had made is removed\n")
+    assert list(left_behind(run_dir)) == []

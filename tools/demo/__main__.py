@@ -1,0 +1,179 @@
+"""Figure 1 in a lab: a server dies, a cable is cut, both are mended. `sudo .venv/bin/python -m tools.demo`
+
+Leaves in out/: demo.json (the figures), demo.svg (the picture), demo/ (captures, journal, logs; verify_capture.py reads
+them). Exit status: 0 when the captures contradict no claim and takeovers by a bounce lost no request, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tools.capture import Incomplete, verify
+from tools.capture.catalogue import STATEMENTS
+from tools.capture.report import KEPT, VIOLATED, as_text
+from tools.demo.picture import COLOURS, Drawing, strip, svg
+from tools.demo.results import Result, result_of
+from tools.demo.scenario import Scenario, Story
+from tools.demo.screen import ProgressFile, Screen
+from tools.demo.timeline import Entry
+from tools.obstacles import lab_obstacle
+from tools.ownership import LabBusyError, Ownership
+from tools.processes import LabError
+from topologies.lab import Lab
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CONFIGURATION = ROOT / "examples" / "figure1.yaml"
+_CELLS = 72
+"""Width of a user's line in the drawing at the end."""
+_CELL = {"active": ("█", COLOURS["active"]), "spare": ("░", COLOURS["spare"]), "both": ("▒", COLOURS["spare"])}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; its exit status."""
+    asked = _parse(arguments)
+    obstacle = lab_obstacle("the demo's network namespaces and switches", "make demo")
+    if obstacle:
+        return _fail(obstacle)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with claimed(asked.out):
+            return _demo(asked.out, asked.rate)
+    except KeyboardInterrupt:
+        _fail("stopped; everything the demo had made is removed")
+        return 130
+    except (LabBusyError, LabError) as error:
+        return _fail(str(error))
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tools.demo", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rate", type=float, default=200.0, help="requests per second of each user (%(default)g)")
+    parser.add_argument("--out", type=Path, default=ROOT / "out", help="where to write (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+@contextlib.contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """An empty out/demo that no other demo writes to meanwhile. Raises LabBusyError."""
+    out.mkdir(parents=True, exist_ok=True)
+    directory = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(directory)
+        raise LabBusyError(f"another demo writes to {out}: wait for it, or use --out") from None
+    try:
+        shutil.rmtree(out / "demo", ignore_errors=True)
+        for name in ("demo.json", "demo.svg"):
+            (out / name).unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _demo(out: Path, rate: float) -> int:
+    screen = Screen()
+    lab = Lab(CONFIGURATION, out / "demo")
+    story = _play(lab, screen, rate)
+    verdicts = _verify(out / "demo", screen)
+    result = result_of(story.reports, story.pair_of, story.moves, story.faults, verdicts)
+    (out / "demo.json").write_text(json.dumps(result.as_json(), indent=1) + "\n")
+    drawing = Drawing(story.reports, story.pair_of, result.effects, story.faults, screen.begun_s)
+    (out / "demo.svg").write_text(svg(drawing))
+    _show(screen, drawing, result)
+    screen.line((f"\n{_shown(out)}/demo.svg draws it, demo.json has the figures, demo/ the captures and logs.", ""))
+    complaints = result.complaints()
+    for complaint in complaints:
+        _fail(complaint)
+    return 1 if complaints else 0
+
+
+def _play(lab: Lab, screen: Screen, rate: float) -> Story:
+    hosts, bridges = len(lab.network.hosts), len(lab.network.bridges)
+    _tell_of_others(screen)
+    with screen.step(f"build Figure 1: {bridges} switches, {hosts} hosts, and the controller"):
+        lab.start()
+    try:
+        return Scenario(lab, screen, rate).play()
+    finally:
+        with screen.step("remove the lab"):
+            lab.stop()
+
+
+def _tell_of_others(screen: Screen) -> None:
+    """Say why it may take longer: a lab waits until it is alone on the machine."""
+    probe = Ownership("demo")
+    try:
+        probe.share_machine(alone=True, wait_s=0.0)
+    except LabBusyError:
+        screen.show(Entry(time.time(), "notice", "another lab runs on this machine: waiting until it has ended"))
+    probe.release()
+
+
+def _verify(run_dir: Path, screen: Screen) -> dict[str, str]:
+    """Claim -> verdict; demo/verdicts.txt has the packets that prove it. Shows what is violated, or cannot be read."""
+    try:
+        with screen.step("verify the captures, packet by packet"):
+            verdicts = verify(run_dir, ProgressFile(screen))
+    except Incomplete as incomplete:
+        for problem in incomplete.problems:
+            screen.line((problem, "red"))
+        return {}
+    (run_dir / "verdicts.txt").write_text(as_text(verdicts, STATEMENTS, KEPT) + "\n")
+    if verdicts.violated:
+        violated = [claim for claim in verdicts.claims if claim.verdict == VIOLATED]
+        screen.line((as_text(replace(verdicts, claims=violated), STATEMENTS), ""))
+    return verdicts.summary()
+
+
+def _show(screen: Screen, drawing: Drawing, result: Result) -> None:
+    screen.line()
+    for report in drawing.reports:
+        cells = strip(report, drawing.first_s, drawing.last_s, _CELLS)
+        screen.line((f"  {report['user']:<4}", "bold"), *(_CELL.get(cell, ("·", "red")) for cell in cells))
+    screen.line(
+        ("      answered by ", "dim"),
+        ("█ the active", COLOURS["active"]),
+        (" or ", "dim"),
+        ("░ the spare side", COLOURS["spare"]),
+    )
+    screen.line()
+    rows = [
+        (e.move.pair, f"to {e.move.side}", e.move.cause, f"{e.interruption_ms:.1f}", str(e.lost), e.move.because)
+        for e in result.effects
+    ]
+    screen.table(("pair", "moved", "by", "interruption ms", "lost", "because"), rows)
+    screen.line()
+    for claim, verdict in result.verdicts.items():
+        screen.line(
+            (f"  {verdict:<10}", "bold red" if verdict == VIOLATED else "green"), (f"  {STATEMENTS[claim]}", "")
+        )
+    lost = result.sent - result.answered
+    screen.line((f"\n{result.sent} requests sent, {result.answered} answered, {lost} lost.", "bold"))
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(f"demo: {text}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

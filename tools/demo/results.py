@@ -1,0 +1,139 @@
+"""What users noticed of each move, from their own reports, and whether the demo went as it must.
+
+Interruption: the longest time between two answers around the move, less the normal time between two (the median of the
+run). That is the timestamp-based failover time of RFC 6414 with answers in the place of packets.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from tools.demo.moves import Line, Move
+
+_LEAD_S = 0.5
+"""What was sent so long before a failure may be lost with it: as long as a terminator may wait for its server."""
+SPAN_S = 1.0
+"""What begins later than this after a failure has another reason."""
+_FAULT_AGE_S = 10.0
+"""A fault that is older did not cause a decision."""
+
+Report = Mapping[str, Any]
+"""users/<host>.json"""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One move as the users of its pair noticed it."""
+
+    move: Move
+    began_s: float
+    """When its cause happened (epoch): the last fault before the decision, the decision itself if there was none."""
+    interruption_ms: float
+    lost: int
+    """Requests sent around it, and before the next move of the pair, that nobody ever answered."""
+
+    @property
+    def is_takeover(self) -> bool:
+        return self.move.side == "spare"
+
+    def as_json(self) -> dict[str, Any]:
+        move = self.move
+        result = {"pair": move.pair, "cause": move.cause, "interruption_ms": self.interruption_ms, "lost": self.lost}
+        return result | {"because": move.because}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The whole demo in figures."""
+
+    sent: int
+    answered: int
+    effects: tuple[Effect, ...]
+    verdicts: Mapping[str, str]
+    """Claim about the captures -> `holds`, `violated` or `not-tested`."""
+
+    @property
+    def takeovers(self) -> list[Effect]:
+        return [effect for effect in self.effects if effect.is_takeover]
+
+    def as_json(self) -> dict[str, Any]:
+        """As out/demo.json holds it."""
+        return {
+            "requests_sent": self.sent,
+            "requests_answered": self.answered,
+            "requests_lost": self.sent - self.answered,
+            "takeovers": [effect.as_json() for effect in self.takeovers],
+            "failbacks": [effect.as_json() for effect in self.effects if not effect.is_takeover],
+            "capture_verdicts": dict(self.verdicts),
+        }
+
+    def complaints(self) -> list[str]:
+        """Why the demo failed; nothing when it did not."""
+        found = [f"the captures contradict the claim {claim}" for claim in self._claims("violated")]
+        if not self._claims("holds"):
+            found.append("nothing could be verified in the captures")
+        for effect in self.takeovers:
+            if effect.move.cause == "bounce" and effect.lost:
+                found.append(f"the takeover of {effect.move.pair} by a bounce lost {effect.lost} requests")
+        for cause in ("bounce", "port-down"):
+            if not any(effect.move.cause == cause for effect in self.takeovers):
+                found.append(f"no takeover by {cause} happened")
+        return found
+
+    def _claims(self, verdict: str) -> list[str]:
+        return [claim for claim, said in self.verdicts.items() if said == verdict]
+
+
+def result_of(
+    reports: Iterable[Report],
+    pair_of: Mapping[str, str],
+    moves: Sequence[Move],
+    faults: Sequence[Line],
+    verdicts: Mapping[str, str],
+) -> Result:
+    """`pair_of`: user -> the pair that manages it. `faults`: the lines of faults.jsonl."""
+    reports = list(reports)
+    report_of = {pair_of[report["user"]]: report for report in reports}
+    began = {move: _began_s(move, moves, faults) for move in moves}
+    effects = []
+    for move in moves:
+        if move.pair in report_of:
+            later = [began[other] for other in moves if other.pair == move.pair and other.time_s > move.time_s]
+            until_s = min(later, default=float("inf")) - _LEAD_S
+            effects.append(effect_of(move, began[move], until_s, report_of[move.pair]))
+    sent, answered = (sum(report[name] for report in reports) for name in ("sent", "answered"))
+    return Result(sent, answered, tuple(effects), verdicts)
+
+
+def effect_of(move: Move, began_s: float, until_s: float, report: Report) -> Effect:
+    """`until_s`: the beginning of what happens to this pair next."""
+    answers = sorted(row[2] for row in report["requests"] if row[2] is not None)
+    last_ns = max((row[1] for row in report["requests"]), default=0)
+    normal_ns = normal_gap_ns(answers)
+    end_ns = min(until_s, move.time_s + SPAN_S) * 1e9
+    gap_ns = longest_gap_ns([*answers, max(last_ns, *answers[-1:], 0)], began_s * 1e9, end_ns)
+    from_ns, until_ns = (began_s - _LEAD_S) * 1e9, until_s * 1e9
+    lost = sum(1 for row in report["requests"] if row[2] is None and from_ns <= row[1] < until_ns)
+    return Effect(move, began_s, round(max(gap_ns - normal_ns, 0) / 1e6, 3), lost)
+
+
+def longest_gap_ns(times_ns: Sequence[int], from_ns: float, until_ns: float) -> int:
+    """Between two successive times; of the gaps that overlap a stretch of time, each in its whole length."""
+    return max((b - a for a, b in pairwise(times_ns) if b >= from_ns and a <= until_ns), default=0)
+
+
+def normal_gap_ns(answers_ns: Sequence[int]) -> float:
+    """The median time between two answers."""
+    return statistics.median([b - a for a, b in pairwise(answers_ns)] or [0])
+
+
+def _began_s(move: Move, moves: Sequence[Move], faults: Sequence[Line]) -> float:
+    """The last fault before a move that no earlier move of the pair answers; the move itself if there is none."""
+    earlier = [other.time_s for other in moves if other.pair == move.pair and other.time_s < move.time_s]
+    since_s = max([*earlier, move.time_s - _FAULT_AGE_S])
+    recent = [fault["time"] for fault in faults if since_s <= fault["time"] <= move.time_s]
+    return float(max(recent, default=move.time_s))

@@ -48,8 +48,8 @@ class Case:
     """None when the event concerns the whole server."""
     event: Event
     now: float
-    wide: bool = False
-    """The decision may have touched any pair of the server."""
+    wide: bool
+    """Any pair of the server may be touched: always when the event concerns the whole server."""
     moved: set[PairId | str] = field(default_factory=set)
     recovery: str = ""
     """What got better, for the reason of a move that it makes possible."""

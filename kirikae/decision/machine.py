@@ -66,7 +66,7 @@ class AccessControl:
             return [found]
         server, pair = found
         unit = server.pair(pair) if pair is not None else None
-        case = Case(self._configuration, self._words, server, unit, event, now)
+        case = Case(self._configuration, self._words, server, unit, event, now, wide=unit is None)
         self._rule(case.unit.state, event)(case)
         finish(case)
         concerned = list(server.pairs) if case.wide else [pair] if pair else []

@@ -57,7 +57,6 @@ def lock(case: Case) -> None:
     """Stay where it is, whatever happens; the switches may not take it over either."""
     _acted(case)
     case.unit.change(locked=Note(case.now, case.words.operator(_asked(case))))
-    case.wide = isinstance(case.unit, ServerUnit)
     case.tell(Severity.INFO, case.unit.target, f"{case.unit.target} is locked on {case.unit.side}: {_why(case)}")
 
 
@@ -100,7 +99,6 @@ def undrain(case: Case) -> None:
         return
     _acted(case)
     unit.change(drained=None)
-    case.wide = isinstance(unit, ServerUnit)
     case.tell(Severity.INFO, unit.target, f"{unit.target} is no longer drained: {_why(case)}")
 
 
@@ -159,7 +157,6 @@ def _gather(case: Case, side: Side, cause: Cause, quietly: bool = False) -> None
             case.refuse(f"{case.unit.target} is on {side} already")
         return
     _acted(case)
-    case.wide = True
     for pair in strays:
         _gather_one(case, pair, side, cause)
 

@@ -50,7 +50,6 @@ def move_pair(case: Case, pair: PairUnit, side: Side, cause: Cause, because: str
 def move_server(case: Case, side: Side, cause: Cause, because: str) -> None:
     """Steer a whole server pair. Its terminator pairs come along, except those that are locked or cannot."""
     server, before = case.server, case.server.record
-    case.wide = True
     ended = _end_of_drain(server, side)
     server.change(side=side, since=case.now, cause=cause, because=because)
     if side is Side.ACTIVE:
@@ -64,7 +63,7 @@ def move_server(case: Case, side: Side, cause: Cause, because: str) -> None:
 def finish(case: Case) -> None:
     """Bring timers, AllowLearning and notices of the units concerned in line with where they are now."""
     server = case.server
-    if not case.wide and case.pair is not None:
+    if case.pair is not None and not case.wide:
         _finish_unit(case, case.pair)
         _tell_coverage(case, case.pair)
     else:

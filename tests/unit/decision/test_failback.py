@@ -198,6 +198,18 @@ def test_a_quorum_of_bounces_while_the_way_back_is_counted_down_cancels_it() -> 
     assert without_records(t.after(RequestBounced(TOKYO_2))) == [StopTimer(TOKYO_TIMER)]
 
 
+def test_a_bounce_counts_although_its_server_was_never_said_ready_but_serves() -> None:
+    t = Transcript(AUTOMATIC)
+    for side in (ACTIVE, SPARE):
+        t.after(ServerPortWentDown("tokyo", side))
+    for side in (ACTIVE, SPARE):
+        t.after(ServerPortCameUp("tokyo", side))
+    t.after(PortWentDown(TOKYO_1, ACTIVE))
+    t.after(PortCameUp(TOKYO_1, ACTIVE))
+    assert t.machine.state_of(TOKYO_1) is State.RESTORING
+    assert without_records(t.after(RequestBounced(TOKYO_1))) == [StopTimer(PAIR_TIMER)]
+
+
 def test_a_timer_that_comes_too_early_is_set_again() -> None:
     t = Transcript(AUTOMATIC)
     t.after(PortWentDown(TOKYO_1, ACTIVE))

@@ -50,7 +50,7 @@ class AccessSide:
         self.send_errors = 0
         self._answer_from = self._bound()
         self.requests_socket = self._packets(interface, packets.udp_to_port(self._version, port))
-        self.syns_socket = self._packets(interface, DROP_ALL)
+        self.segments_socket = self._packets(interface, DROP_ALL)
 
     def receive(self) -> Iterator[tuple[UserRequest, bytes]]:
         """What has come in: requests and their text."""
@@ -60,16 +60,19 @@ class AccessSide:
                 yield self._user_request(request), request.payload
 
     def silence_kernel(self) -> None:
-        """Take over new TCP connections: from now on every SYN is ours (call when the kernel ignores them)."""
-        attach_filter(self.syns_socket, packets.syn_to_port(self._version, self._port))
+        """Take over TCP: from now on every segment is ours (call when the kernel ignores them)."""
+        attach_filter(self.segments_socket, packets.tcp_to_port(self._version, self._port))
 
     def leave_to_kernel(self) -> None:
-        """Leave new TCP connections to the kernel (call before it stops ignoring them)."""
-        attach_filter(self.syns_socket, DROP_ALL)
+        """Leave TCP to the kernel (call before it stops ignoring it)."""
+        attach_filter(self.segments_socket, DROP_ALL)
 
-    def bounce_syns(self) -> None:
-        """Return every SYN that came while the kernel ignored them."""
-        for packet in _drain(self.syns_socket):
+    def bounce_segments(self) -> None:
+        """Return every TCP segment that came while the kernel ignored them.
+
+        Not only a SYN: until every switch steers to the spare, segments of a connection to it may still come here.
+        """
+        for packet in _drain(self.segments_socket):
             self.bounce(packets.whole_packet(packet))
 
     def bounce(self, packet: bytes) -> None:

@@ -3,7 +3,7 @@
 While the server is unreachable the kernel must not answer a SYN: a filter that drops everything on the listening socket
 makes it ignore them without a word (the filter runs before the listener sees the segment, tcp_filter() in
 net/ipv4/tcp_ipv4.c), and the packet socket of the access side returns them. Open connections are reset, so that the
-users connect again.
+users connect again; what still comes of a half-open one is returned too, and the spare terminator's kernel resets it.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ class Connections:
         self.close(connection)
         self.reset += 1
 
-    def ignore_new(self) -> None:
-        """From now on the kernel does not answer a SYN."""
+    def turn_deaf(self) -> None:
+        """From now on the kernel answers nobody who has no connection."""
         attach_filter(self.listener, DROP_ALL)
 
-    def welcome_new(self) -> None:
+    def hear_again(self) -> None:
         detach_filter(self.listener)
 
     def _user_request(self, connection: socket.socket) -> UserRequest:

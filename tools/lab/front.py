@@ -33,11 +33,11 @@ class Front:
     def server_lost(self) -> None:
         """From now on new requests must not be answered by anyone here.
 
-        The order matters: the kernel ignores SYNs first, then they are ours, so none is answered twice. One that falls
+        The order matters: the kernel ignores TCP first, then it is ours, so no SYN is answered twice. One that falls
         between the two (some microseconds) is lost, and the user's TCP sends it again.
         """
         if self._connections:
-            self._connections.ignore_new()
+            self._connections.turn_deaf()
             for connection in self._connections.open_connections():
                 self._loop.forget(connection)
                 self._connections.reset_connection(connection)
@@ -55,12 +55,12 @@ class Front:
         else:
             self._watch_plain(self._access)
         if self._connections:
-            self._connections.welcome_new()
+            self._connections.hear_again()
 
     def _open_access(self, options: Options) -> AccessSide | PlainAccessSide:
         access = AccessSide(options.interface, options.address, options.port)
         self._loop.watch(access.requests_socket, lambda: self._take(access.receive()))
-        self._loop.watch(access.syns_socket, access.bounce_syns)
+        self._loop.watch(access.segments_socket, access.bounce_segments)
         return access
 
     def _open_plain(self, options: Options) -> AccessSide | PlainAccessSide:

@@ -16,11 +16,9 @@ SO_DETACH_FILTER = 27
 
 # Classic BPF instructions (linux/bpf_common.h); offsets count from the IP header on a SOCK_DGRAM packet socket.
 _LD_BYTE, _LD_HALF, _LD_HALF_X = 0x30, 0x28, 0x48
-_LDX_IHL, _LD_BYTE_X = 0xB1, 0x50
-_JEQ, _JSET, _AND, _RET = 0x15, 0x45, 0x54, 0x06
+_LDX_IHL = 0xB1
+_JEQ, _JSET, _RET = 0x15, 0x45, 0x06
 _EVERYTHING, _NOTHING = 0x40000, 0
-
-_SYN, _SYN_AND_ACK = 0x02, 0x12
 
 
 class Instruction(NamedTuple):
@@ -34,7 +32,7 @@ class Instruction(NamedTuple):
 Filter = tuple[Instruction, ...]
 
 DROP_ALL: Filter = (Instruction(_RET, 0, 0, _NOTHING),)
-"""Let nothing in: a bound socket with it keeps the kernel from sending ICMP, a listening one ignores SYNs silently."""
+"""Let nothing in: a bound socket with it keeps the kernel from sending ICMP, a listening one is deaf."""
 
 
 class UdpRequest(NamedTuple):
@@ -61,35 +59,33 @@ def detach_filter(sock: socket.socket) -> None:
 
 def udp_to_port(version: int, port: int) -> Filter:
     """Whole UDP packets to a port."""
-    return _to_port(version, socket.IPPROTO_UDP, port, ())
+    return _to_port(version, socket.IPPROTO_UDP, port)
 
 
-def syn_to_port(version: int, port: int) -> Filter:
-    """TCP packets that ask for a connection to a port: SYN without ACK (RFC 9293 section 3.5)."""
-    flags = Instruction(_LD_BYTE_X, 0, 0, 13) if version == 4 else Instruction(_LD_BYTE, 0, 0, 53)
-    syn_only = (Instruction(_AND, 0, 0, _SYN_AND_ACK), Instruction(_JEQ, 0, 1, _SYN))
-    return _to_port(version, socket.IPPROTO_TCP, port, (flags, *syn_only))
+def tcp_to_port(version: int, port: int) -> Filter:
+    """TCP packets to a port."""
+    return _to_port(version, socket.IPPROTO_TCP, port)
 
 
-def _to_port(version: int, protocol: int, port: int, then: Filter) -> Filter:
-    """A filter: this protocol, not a fragment, this destination port, and `then` (which may skip 1 to refuse)."""
+def _to_port(version: int, protocol: int, port: int) -> Filter:
+    """A filter: this protocol, not a fragment, this destination port."""
     if version == 4:
         steps: list[Instruction] = [
             Instruction(_LD_BYTE, 0, 0, 9),
-            Instruction(_JEQ, 0, 4 + len(then) + 2, protocol),
+            Instruction(_JEQ, 0, 6, protocol),
             Instruction(_LD_HALF, 0, 0, 6),
-            Instruction(_JSET, 2 + len(then) + 2, 0, 0x3FFF),  # more fragments, or an offset
+            Instruction(_JSET, 4, 0, 0x3FFF),  # more fragments, or an offset
             Instruction(_LDX_IHL, 0, 0, 0),
             Instruction(_LD_HALF_X, 0, 0, 2),
         ]
     else:
         steps = [
             Instruction(_LD_BYTE, 0, 0, 6),
-            Instruction(_JEQ, 0, 1 + len(then) + 2, protocol),
+            Instruction(_JEQ, 0, 3, protocol),
             Instruction(_LD_HALF, 0, 0, 42),
         ]
-    steps.append(Instruction(_JEQ, 0, len(then) + 1, port))
-    return (*steps, *then, Instruction(_RET, 0, 0, _EVERYTHING), Instruction(_RET, 0, 0, _NOTHING))
+    steps.append(Instruction(_JEQ, 0, 1, port))
+    return (*steps, Instruction(_RET, 0, 0, _EVERYTHING), Instruction(_RET, 0, 0, _NOTHING))
 
 
 def parse_udp(packet: bytes) -> UdpRequest | None:

@@ -1,0 +1,50 @@
+"""What controller and switches say to each other, as tshark reads it off the wire: not what either claims."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.captures import Captures, Tap
+from topologies.lab import Lab
+
+PACKET_IN, FLOW_MOD, GROUP_MOD = 10, 14, 15  # OpenFlow 1.3 section 7.1, enum ofp_type
+
+
+class ControlChannel:
+    """Messages by type and by connection, once the recording is over."""
+
+    def __init__(self) -> None:
+        self.messages: dict[int, Counter[str]] = {}
+
+    def count(self, message: int) -> dict[str, int]:
+        """How many messages of a type on each connection that had any."""
+        return dict(self.messages.get(message, {}))
+
+    def total(self, message: int) -> int:
+        return sum(self.messages.get(message, {}).values())
+
+
+@contextlib.contextmanager
+def recorded(lab: Lab) -> Iterator[ControlChannel]:
+    """Record the control channel as long as the context lasts."""
+    port = lab.controller.openflow_port
+    channel = ControlChannel()
+    with Captures(lab.processes, lab.run_dir / "pcap", [Tap("lo")], immediate=True):
+        yield channel
+    channel.messages = _read(lab.run_dir / "pcap" / "lo.pcap", port)
+
+
+def _read(pcap: Path, port: int) -> dict[int, Counter[str]]:
+    fields = ["-T", "fields", "-e", "tcp.stream", "-e", "openflow_v4.type"]
+    command = ["tshark", "-r", str(pcap), "-d", f"tcp.port=={port},openflow", "-Y", f"tcp.port=={port}", *fields]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    messages: dict[int, Counter[str]] = {}
+    for line in said.splitlines():
+        stream, _, types = line.partition("\t")
+        for number in types.split(",") if types else []:
+            messages.setdefault(int(number), Counter())[stream] += 1
+    return messages

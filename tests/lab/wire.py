@@ -1,0 +1,83 @@
+"""Frames in and out of a host's interface, from the test itself: what a host could send if it wanted to do harm."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+from tools.processes import LabError
+from topologies.lab import Lab
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+_ETH_P_ALL = 3
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_SNAP = 65535
+
+
+class Wire:
+    """A packet socket (packet(7)) on one interface of one host; a context manager."""
+
+    def __init__(self, lab: Lab, host: str, interface: int = 0) -> None:
+        """`interface`: 0 the access side, 1 a terminator's transfer side."""
+        self.name = lab.network.host(host).interfaces[interface].name
+        self.mac = lab.network.host(host).interfaces[interface].mac
+        with _namespace_of(lab.net[host].pid):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self._socket.bind((self.name, _ETH_P_ALL))
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._socket.close()
+
+    def send(self, *frames: object) -> None:
+        """Send frames: bytes, or anything that turns into them (scapy packets)."""
+        for frame in frames:
+            self._socket.send(bytes(frame))  # type: ignore[call-overload]
+
+    def heard(self) -> list[bytes]:
+        """What came in since last time; what the host itself sent is not among it."""
+        frames = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                frame, address = self._socket.recvfrom(_SNAP, socket.MSG_DONTWAIT)
+                if address[2] != socket.PACKET_OUTGOING:
+                    frames.append(frame)
+        return frames
+
+    def hear(self, wanted: Callable[[bytes], bool], timeout_s: float = 5.0) -> bytes:
+        """Wait for a frame; those before it are gone. Raises LabError."""
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            with contextlib.suppress(TimeoutError):
+                frame, address = self._socket.recvfrom(_SNAP)
+                if address[2] != socket.PACKET_OUTGOING and wanted(frame):
+                    return frame
+        raise LabError(f"{self.name} did not hear it within {timeout_s:g} s")
+
+
+@contextlib.contextmanager
+def _namespace_of(pid: int) -> Iterator[None]:
+    """This thread in the network namespace of a process (setns(2)); a socket stays where it was made."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    other = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    try:
+        _setns(other)
+        yield
+    finally:
+        _setns(home)
+        os.close(home)
+        os.close(other)
+
+
+def _setns(descriptor: int) -> None:
+    if _LIBC.setns(descriptor, _CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "setns")

@@ -30,8 +30,9 @@ MARK = "KIRIKAE_TEST_OF_DEMO"
 def start(out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-u", "-m", "tools.demo", "--out", str(out)]
     environment = dict(os.environ) | {MARK: str(out)}
+    pipe = subprocess.PIPE
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=ROOT, env=environment, text=True, stdout=pipe, stderr=subprocess.STDOUT, start_new_session=True
     )
 
 
@@ -90,7 +91,7 @@ def test_the_demo_can_be_stopped_at_any_time(run_dir):
             if "requests per second each" in line:
                 break
         assert list(left_behind(run_dir)) != []
-        demo.send_signal(signal.SIGINT)
+        os.killpg(demo.pid, signal.SIGINT)  # as Ctrl-C does
         output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 130, output
     assert output.endswith("demo: stopped; everything the demo had made is removed\n")

@@ -92,7 +92,11 @@ def _demo(out: Path, rate: float) -> int:
     drawing = Drawing(story.reports, story.pair_of, result.effects, story.faults, screen.begun_s)
     (out / "demo.svg").write_text(svg(drawing))
     _show(screen, drawing, result)
-    screen.line((f"\n{_shown(out)}/demo.svg draws it, demo.json has the figures, demo/ the captures and logs.", ""))
+    where = _shown(out)
+    screen.line(
+        (f"\n{where}/demo.svg draws it, {where}/demo.json has the figures, and {where}/demo the captures and logs;", "")
+    )
+    screen.line((f"{where}/demo/verdicts.txt shows the packets that prove each claim.", ""))
     complaints = result.complaints()
     for complaint in complaints:
         _fail(complaint)
@@ -107,8 +111,18 @@ def _play(lab: Lab, screen: Screen, rate: float) -> Story:
     try:
         return Scenario(lab, screen, rate).play()
     finally:
-        with screen.step("remove the lab"):
+        with screen.step("remove the lab"), uninterrupted():
             lab.stop()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """An impatient second Ctrl-C does not stop what is done here."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tell_of_others(screen: Screen) -> None:

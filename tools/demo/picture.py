@@ -134,17 +134,23 @@ class _Picture:
         yield text(24, base - _PANEL + 34, report["user"], size=15, weight="bold")
         yield text(24, base - _PANEL + 52, pair, fill=_FAINT)
         yield text(24, base - _PANEL + 70, f"{report['answered']} of {report['sent']}", fill=_FAINT)
-        width = self._x(_BIN_S) - self._x(0)
-        for index, counts in enumerate(self._counts[number]):
-            below = 0.0
-            for side in SIDES:
-                height = counts[side] / self._most * (_PANEL - 16)
-                if height:
-                    x = self._x(self._first_s + index * _BIN_S)
-                    yield rect(x, base - below - height, max(width - 0.6, 0.5), height, COLOURS[side])
-                below += height
+        yield from self._bars(base, self._counts[number])
         yield line(_LEFT, base + 0.5, _WIDTH - _RIGHT, base + 0.5, _FAINT)
         yield from self._moves(pair, base - _PANEL)
+
+    def _bars(self, base: float, counts: Sequence[Mapping[str, int]]) -> Iterator[str]:
+        """One path for each side, its bars on top of those of the side before."""
+        unit = (_PANEL - 16) / self._most
+        width = (_WIDTH - _LEFT - _RIGHT) / self._bins
+        below = [0] * len(counts)
+        for side in SIDES:
+            bars = []
+            for index, each in enumerate(counts):
+                if each[side]:
+                    x, y = _LEFT + index * width, base - below[index] * unit
+                    bars.append(f"M{x:.1f} {y:.1f}h{max(width - 0.6, 0.5):.1f}v{-each[side] * unit:.1f}H{x:.1f}z")
+                    below[index] += each[side]
+            yield f'<path class="{side}" fill="{COLOURS[side]}" d="{"".join(bars)}"/>\n'
 
     def _base(self, number: int) -> float:
         """The foot of a panel."""

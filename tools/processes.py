@@ -137,6 +137,10 @@ class Processes:
         """Raises KeyError when nothing was started under this name."""
         return self._all[name]
 
+    def runs(self, name: str) -> bool:
+        """Something was started under this name, and runs."""
+        return name in self._all and self._all[name].runs()
+
     def stop(self, *processes: Process, timeout_s: float = 5.0) -> None:
         """Stop several at once: all get SIGTERM before any is waited for."""
         for process in processes:

@@ -19,7 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +246,19 @@ class Lab:
         options += ["--interface", host.interfaces[0].name]
         return self.spawn_python(name, "tools.lab.terminator", *options, *extra)
 
+    def reaches_server(self, terminator: str) -> bool:
+        """By its own word, a terminator host reaches its server."""
+        said = [str(record.get("event")) for record in self.processes.get(terminator).records()]
+        return [event for event in said if event.startswith("server-")][-1:] == ["server-reachable"]
+
+    def _served(self) -> Iterator[str]:
+        """Terminators that run, as does their server."""
+        running = {host.name for host in self.network.hosts if self.processes.runs(host.name)}
+        servers = {(host.server, host.side) for host in self.network.of_role("server") if host.name in running}
+        for host in self.network.of_role("terminator"):
+            if host.name in running and (host.pairs[0].server, host.side) in servers:
+                yield host.name
+
     def start_user(
         self,
         name: str,
@@ -270,7 +283,11 @@ class Lab:
         return UserRun(process, report)
 
     def wait_serving(self, users: Iterable[str] | None = None, timeout_s: float = 10.0, *extra: str) -> None:
-        """Until requests of these users (all of them) are answered, end to end. Raises LabError."""
+        """Until terminators reach their servers and requests of these users (all of them) are answered, end to end.
+
+        In this order: a request that comes before would bounce, and be a takeover. Raises LabError.
+        """
+        self._wait(lambda: all(map(self.reaches_server, self._served())), timeout_s, "terminators reach their servers")
         names = [host.name for host in self.network.of_role("user")] if users is None else list(users)
         checks = [self._start_check(name, timeout_s, extra) for name in names]
         failed = [name for name, check in zip(names, checks, strict=True) if check.wait(timeout_s + 5.0) != 0]

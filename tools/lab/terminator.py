@@ -206,6 +206,8 @@ def main() -> None:
     terminator = SelfAnswering(options) if options.answer_itself else Terminator(options)
     stay_quiet()
     say(ready=True, program="terminator", side=options.side, address=options.address)
+    if options.answer_itself:
+        say(event="server-reachable", server=options.server)
     terminator.run(stop)
     say(event="stopped", **terminator.counters())
 

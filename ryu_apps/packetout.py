@@ -84,5 +84,5 @@ def known_host(configuration: Configuration, view: SwitchView, message: Any) -> 
         ):
             address = str(users.prefix.ip.__class__(source, family.version))
             mac = ":".join(f"{octet:02x}" for octet in message.data[6:12])
-            return known_host_rules(family, address, mac, port, configuration.policy.host_idle_s)
+            return known_host_rules(configuration, family, address, mac, port)
     raise MalformedPacket(f"no user of port {port} has this source")

@@ -95,6 +95,8 @@ def _terminator_port(
     yield _enter(pong, 320, Origin.TERMINATOR, hide)
     yield _enter(match(in_port=port, eth_dst=GATEWAY_MAC, **speaks), 300, Origin.TERMINATOR, hide)
     yield from _neighbour_questions(configuration, view, IPNetwork(own), port)
+    if not view.switch.nicira_extensions:
+        yield from _written_answers(configuration, own, terminator.mac, port, Kind.FORWARD)
     yield from _everything_else(port)
 
 
@@ -180,8 +182,14 @@ def learn_host(family: Family, idle_s: int) -> Learn:
     )
 
 
-def known_host_rules(family: Family, address: str, mac: str, port: int, idle_s: int) -> tuple[Rule, Rule]:
-    """What the controller writes for a user terminal on a switch that cannot learn: let it in, and find it again."""
+def known_host_rules(
+    configuration: Configuration, family: Family, address: str, mac: str, port: int
+) -> tuple[Rule, ...]:
+    """What the controller writes for a user terminal on a switch that cannot learn.
+
+    Let it in, find it again, and tell it the gateway's MAC: it asks again and again (RFC 1122 section 2.3.2.1).
+    """
+    idle_s = configuration.policy.host_idle_s
     fields: dict[str, Value] = {"eth_type": family.eth_type, family.src: address}
     enter = Rule(
         "guard",
@@ -200,7 +208,8 @@ def known_host_rules(family: Family, address: str, mac: str, port: int, idle_s: 
         (SetField("eth_src", GATEWAY_MAC), SetField("eth_dst", mac), Output(port)),
         idle_timeout_s=idle_s,
     )
-    return enter, route
+    answers = _written_answers(configuration, IPAddress(address), mac, port, Kind.LEARNED_HOST, idle_s)
+    return enter, route, *answers
 
 
 # --- for every host ------------------------------------------------------------------------------------------------
@@ -254,6 +263,30 @@ def _question(view: SwitchView, priority: int, asked: tuple, family: Family) -> 
         SetField("nd_reserved", ROUTER_SOLICITED_OVERRIDE),
     )
     return Rule("guard", priority, asked, Kind.FORWARD, turn_round, goto="answer")
+
+
+def _written_answers(
+    configuration: Configuration, host: IPAddress, mac: str, port: int, kind: Kind, idle_s: int = 0
+) -> Iterator[Rule]:
+    """The answer to a known host's ARP request for its gateway, written out: plain OpenFlow 1.3 can copy nothing.
+
+    There is none for IPv6: an advertisement's option is out of reach without extensions.
+    """
+    gateway = configuration.service.gateway(4)
+    if host.version == 6 or gateway is None:
+        return
+    asked = match(in_port=port, eth_type=ETH_ARP, arp_op=ARP_REQUEST, arp_spa=str(host), arp_tpa=str(gateway))
+    answer = (
+        SetField("eth_dst", mac),
+        SetField("eth_src", GATEWAY_MAC),
+        SetField("arp_op", ARP_REPLY),
+        SetField("arp_tha", mac),
+        SetField("arp_tpa", str(host)),
+        SetField("arp_sha", GATEWAY_MAC),
+        SetField("arp_spa", str(gateway)),
+        Output(Port.IN_PORT),
+    )
+    yield Rule("guard", 335, asked, kind, answer, idle_timeout_s=idle_s)
 
 
 def _everything_else(port: int) -> Iterator[Rule]:

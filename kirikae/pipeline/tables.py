@@ -36,6 +36,7 @@ L4 = frozenset({"udp_src", "udp_dst", "tcp_src", "tcp_dst", "icmpv4_type", "icmp
 NEIGHBOUR = frozenset(
     {"eth_type", "arp_op", "arp_spa", "arp_tpa", "ip_proto", "icmpv6_type", "icmpv6_code", "ipv6_nd_target"}
 )
+ARP_ANSWER = frozenset({"eth_src", "eth_dst", "arp_op", "arp_sha", "arp_tha", "arp_spa", "arp_tpa"})
 ADDRESSES = frozenset({"eth_src", "eth_dst", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst"})
 
 TABLES: dict[str, Table] = {
@@ -43,7 +44,8 @@ TABLES: dict[str, Table] = {
         0,
         "may this come from here?",
         IP | L4 | NEIGHBOUR | {"in_port", "eth_src", "eth_dst"},
-        writes=frozenset({"ipv4_src", "ipv6_src", "icmpv6_type", "icmpv6_code", "nd_options_type", "nd_reserved"}),
+        writes=frozenset({"ipv4_src", "ipv6_src", "icmpv6_type", "icmpv6_code", "nd_options_type", "nd_reserved"})
+        | ARP_ANSWER,
         next=frozenset({"answer", "bounce", "assign"}),
         teaches=frozenset({"route"}),
     ),
@@ -51,7 +53,7 @@ TABLES: dict[str, Table] = {
         1,
         "who has the gateway's address?",
         NEIGHBOUR,
-        writes=ADDRESSES | {"arp_op", "arp_sha", "arp_tha", "arp_spa", "arp_tpa", "nd_tll"},
+        writes=ADDRESSES | ARP_ANSWER | {"nd_tll"},
     ),
     "bounce": Table(
         2,

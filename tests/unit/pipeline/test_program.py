@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from netaddr import IPNetwork
+from netaddr import IPAddress, IPNetwork
 
 from kirikae.configuration.model import Link, Policy
 from kirikae.identity import PortRef, Side
@@ -268,6 +268,24 @@ def test_arp_for_gateway_and_service_is_answered_by_the_switch(asked):
         "arp_spa": asked,
         "arp_tha": USER_MAC,
         "arp_tpa": "10.61.0.1",
+    }
+
+
+def test_a_plain_switch_answers_its_terminators_by_itself():
+    """A spare terminator may have to speak for the first time when no controller is there."""
+    fabric = Fabric(figure1(nicira=False))
+    mac = derived_mac(IPAddress("10.0.0.21"))
+    asked = {**ARP, "eth_src": mac, "arp_sha": mac, "arp_spa": "10.0.0.21", "arp_tpa": "10.50.0.254"}
+    (answer,) = fabric.send("s3:1", asked)
+    seen = {name: answer.packet[name] for name in ("eth_dst", "arp_op", "arp_sha", "arp_spa", "arp_tha", "arp_tpa")}
+    assert answer.where == "s3:1"
+    assert seen == {
+        "eth_dst": mac,
+        "arp_op": 2,
+        "arp_sha": GATEWAY_MAC,
+        "arp_spa": "10.50.0.254",
+        "arp_tha": mac,
+        "arp_tpa": "10.0.0.21",
     }
 
 

@@ -17,6 +17,7 @@ from ryu.ofproto import ofproto_v1_3 as ofp
 from ryu.ofproto import ofproto_v1_3_parser as parser
 
 from kirikae.configuration.model import Switch
+from kirikae.identity import PairId
 from kirikae.pipeline.differ import Changes, Held
 from kirikae.pipeline.paths import Paths
 from kirikae.pipeline.rules import Key, Kind, Rule, kind_cookie
@@ -27,6 +28,10 @@ from ryu_apps.clerk import Entry
 
 LOG = logging.getLogger("kirikae.session")
 KIND_MASK = 0xFFFF << 48
+PARTS = 16
+"""In how many parts the rules of a switch are read; a power of two."""
+SMALL_PART, BETWEEN_PARTS_S = 200, 0.02
+"""Rules that a switch reports in less than a millisecond, and how long to leave it alone after more of them."""
 YIELD_EVERY = 50  # messages built between two chances for the other green threads: some 3 ms
 
 
@@ -59,6 +64,8 @@ class Session:
     """Port number -> what is attached there."""
     state: dict[Key, Rule] | None = None
     """Tables `state` and `bounce` as they are once all that was sent has arrived; None until the switch is read."""
+    returned: set[PairId | str] = field(default_factory=set)
+    """Pairs and servers that went back to their active side while the switch was being read."""
     paths: Paths | None = None
     """The paths that its table `route` and its groups were made from."""
     ready: bool = False
@@ -176,31 +183,56 @@ class Session:
             del self._asked[message.xid]
             answered(self._collected.pop(message.xid))
 
-    def read_everything(self, done: Callable[[Held], None]) -> None:
-        """Ask for ports, rules, groups and meters; `done` gets what the switch holds."""
-        datapath, found = self.datapath, {}
+    def read_ports(self, done: Callable[[], None]) -> None:
+        """Ask for the ports."""
+
+        def arrived(body: list) -> None:
+            for port in body:
+                self.port_seen(port)
+            done()
+
+        self.ask(parser.OFPPortDescStatsRequest(self.datapath), arrived)
+
+    def read_program(self, done: Callable[[Held], None]) -> None:
+        """Ask for rules, groups and meters; `done` gets what the switch holds."""
+        found: dict[str, list] = {}
 
         def part(name: str) -> Callable[[list], None]:
             def arrived(body: list) -> None:
                 found[name] = body
-                if len(found) == 4:
-                    done(self._held(found))
+                if len(found) == 3:
+                    done(_held(found))
 
             return arrived
 
-        self.ask(parser.OFPPortDescStatsRequest(datapath), part("ports"))
-        self.ask(parser.OFPMeterConfigStatsRequest(datapath), part("meters"))
-        self.ask(parser.OFPGroupDescStatsRequest(datapath), part("groups"))
-        self.ask(parser.OFPFlowStatsRequest(datapath), part("rules"))
+        self.ask(parser.OFPMeterConfigStatsRequest(self.datapath), part("meters"))
+        self.ask(parser.OFPGroupDescStatsRequest(self.datapath), part("groups"))
+        self._read_rules(part("rules"))
 
-    def _held(self, found: dict[str, list]) -> Held:
-        for port in found["ports"]:
-            self.port_seen(port)
-        return Held(
-            tuple(report.held for report in found["rules"]),
-            dict(openflow.reported_group(stats) for stats in found["groups"]),
-            dict(openflow.reported_meter(stats) for stats in found["meters"]),
-        )
+    def _read_rules(self, done: Callable[[list], None]) -> None:
+        """Ask for the rules in parts, by the lowest bits of their cookies, and leave the switch time between them.
+
+        Open vSwitch answers a request in one go, and where it forwards in user space, it forwards nothing meanwhile:
+        for 20,000 rules at once 30 to 100 ms, in which requests were lost.
+        """
+        rules: list = []
+
+        def ask(number: int) -> None:
+            request = parser.OFPFlowStatsRequest(
+                self.datapath, 0, ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY, number, PARTS - 1, parser.OFPMatch()
+            )
+            self.ask(request, lambda body: arrived(number, body))
+
+        def arrived(number: int, body: list) -> None:
+            rules.extend(body)
+            if number + 1 == PARTS:
+                done(rules)
+            elif len(body) < SMALL_PART:
+                ask(number + 1)
+            else:
+                loud.spawn_after(BETWEEN_PARTS_S, ask, number + 1)
+
+        ask(0)
 
     def count(self, kind: Kind, answered: Callable[[int], None]) -> None:
         """How many packets the rules of one kind have seen (OFPMP_AGGREGATE)."""
@@ -234,3 +266,11 @@ class Session:
 
 def _name(port: Any) -> str:
     return port.name.decode(errors="replace") if isinstance(port.name, bytes) else port.name
+
+
+def _held(found: dict[str, list]) -> Held:
+    return Held(
+        tuple(report.held for report in found["rules"]),
+        dict(openflow.reported_group(stats) for stats in found["groups"]),
+        dict(openflow.reported_meter(stats) for stats in found["meters"]),
+    )

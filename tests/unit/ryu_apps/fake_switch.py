@@ -138,7 +138,7 @@ class FakeSwitch:
             return
         whole = {
             parser.OFPPortDescStatsRequest: lambda: list(self.ports.values()),
-            parser.OFPFlowStatsRequest: self._flow_reports,
+            parser.OFPFlowStatsRequest: lambda: self._flow_reports(message),
             parser.OFPGroupDescStatsRequest: lambda: list(self.groups.values()),
             parser.OFPMeterConfigStatsRequest: lambda: list(self.meters.values()),
         }[type(message)]()
@@ -146,8 +146,12 @@ class FakeSwitch:
         yield "multipart", self._answer(message, flags=ofp.OFPMPF_REPLY_MORE, body=whole[:half])
         yield "multipart", self._answer(message, flags=0, body=whole[half:])
 
-    def _flow_reports(self) -> list[FlowReport]:
-        return [FlowReport.parser(flow_stats(*key[:2], cookie, key[2]), 0) for key, cookie in self.flows.items()]
+    def _flow_reports(self, message: Any) -> list[FlowReport]:
+        return [
+            FlowReport.parser(flow_stats(*key[:2], cookie, key[2]), 0)
+            for key, cookie in self.flows.items()
+            if not (cookie ^ message.cookie) & message.cookie_mask
+        ]
 
     def _flow_mod(self, message: Any) -> None:
         key = (message.table_id, message.priority, match_of(message))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import chain
 from typing import Any
 
 from ryu.lib import hub
@@ -19,7 +20,7 @@ from kirikae.decision.machine import AccessControl
 from kirikae.identity import PairId, PortRef, Side
 from kirikae.pipeline.differ import Changes, Comparison, Held, forgets, learned_pairs, reroute, steering_change
 from kirikae.pipeline.paths import find_paths
-from kirikae.pipeline.program import compile_routes, compile_state, fixed_rules
+from kirikae.pipeline.program import compile_state, fixed_rules, groups, route_rules
 from kirikae.pipeline.switchview import SwitchView, UnknownPort, look_from
 from ryu_apps import loud, openflow, packetout
 from ryu_apps.attached import attachments, port_names
@@ -101,6 +102,7 @@ class Device:
                 session.note_state(changes)
             else:  # it is being read and will get the rest then, but what it learns meanwhile nobody reads
                 changes = Changes(forgotten=forgets(self.configuration, back))
+                session.returned.update(back)
             if not changes.empty:
                 session.apply(changes, Batch(entry, now, changes.flow_mods, self._applied))
 
@@ -117,9 +119,9 @@ class Device:
                 self._timers.stop(timer)
             case do.Persist(server=server):
                 self.clerk.persist(server, self.machine.server_snapshot(server))
-            case do.Notify(severity=severity, about=about, text=text):
+            case do.Notify(severity=severity, text=text):
                 level = {"info": logging.INFO, "warning": logging.WARNING}.get(severity.value, logging.ERROR)
-                LOG.log(level, "%s: %s", about, text)
+                LOG.log(level, "%s", text)
 
     def _expired(self, timer: str) -> None:
         self.decide(on.HoldExpired(timer))
@@ -158,11 +160,12 @@ class Device:
             session.stop()
 
     def _read(self, session: Session) -> None:
+        """Ports first: with them bounces can be heard, and none that the switch learns from now on is missed."""
         session.ready = False
-        session.read_everything(lambda held: self._adopt(session, held))
+        session.returned.clear()
+        session.read_ports(lambda: self._ports_known(session))
 
-    def _adopt(self, session: Session, held: Held) -> None:
-        """The switch has said all it holds."""
+    def _ports_known(self, session: Session) -> None:
         try:
             view = look_from(self.configuration, session.switch, session.ports)
             session.attached = attachments(self.configuration, view)
@@ -173,6 +176,10 @@ class Device:
         missing = session.attached.keys() - set(session.ports.values())
         if missing:
             LOG.warning("switch %s does not have %d of the configured ports", session.switch.name, len(missing))
+        session.read_program(lambda held: self._adopt(session, view, held))
+
+    def _adopt(self, session: Session, view: SwitchView, held: Held) -> None:
+        """The switch has said all it holds."""
         steering = self.machine.steering()
         learned = [pair for pair in learned_pairs(self.configuration, held) if steering.side_of(pair) is Side.ACTIVE]
         loud.spawn(self._bring_up_to_date, session, view, held, learned)
@@ -182,29 +189,34 @@ class Device:
 
         Takeovers elsewhere go on while a large program is made.
         """
+        configuration = self.configuration
         for number, port in enumerate(session.attached.keys() & set(session.ports.values())):
             if self._session(session.datapath) is session:
                 self._port_event(session, port)
             _pause(number, ADOPT_EVERY)
         for number, pair in enumerate(learned):
-            self.decide(on.SwitchHadLearned(pair, session.switch.name))
+            if not session.returned & {pair, pair.server}:
+                self.decide(on.SwitchHadLearned(pair, session.switch.name))
             _pause(number, ADOPT_EVERY)
-        comparison = Comparison(held)
-        for number, rule in enumerate(fixed_rules(self.configuration, view)):
+        comparison, paths = Comparison(held, openflow.group_form), self._paths
+        for number, rule in enumerate(chain(fixed_rules(configuration, view), route_rules(configuration, paths, view))):
             comparison.want(rule)
+            _pause(number, PAUSE_EVERY)
+        for number, group in enumerate(groups(configuration, paths, view)):
+            comparison.want_group(group)
             _pause(number, PAUSE_EVERY)
         if self._session(session.datapath) is session:
             self._send_difference(session, view, comparison)
+            session.paths = paths
+            self._reroute_switch(session)  # they may have changed meanwhile
 
     def _send_difference(self, session: Session, view: SwitchView, comparison: Comparison) -> None:
-        """No pause in here: paths and steering must not change between reading and sending."""
-        session.paths = self._paths
-        routes = compile_routes(self.configuration, self._paths, view)
+        """No pause in here: the steering must not change between reading and sending."""
         steering = self.machine.steering()
         session.state = {rule.key: rule for rule in compile_state(self.configuration, steering, view)}
-        for rule in (*routes.rules, *session.state.values()):
+        for rule in session.state.values():
             comparison.want(rule)
-        changes = comparison.changes(self.configuration, steering, routes.groups, openflow.group_form, view.meters.used)
+        changes = comparison.changes(self.configuration, steering, view.meters.used)
         session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._synchronised))
 
     def _synchronised(self, session: Session, batch: Batch, seconds: float) -> None:
@@ -288,13 +300,18 @@ class Device:
         self._paths = paths = find_paths(self.configuration, self._dead_links)
         self.clerk.noted("rerouted", dead_links=sorted(str(end) for end in self._dead_links))
         for session in list(self.sessions.values()):
-            current = self._paths is paths and self._session(session.datapath) is session
-            if current and session.view is not None and session.paths is not None:
-                changes = reroute(self.configuration, session.paths, paths, session.view)
-                session.paths = paths
-                if not changes.empty:
-                    session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._applied))
+            if self._paths is paths and self._session(session.datapath) is session:
+                self._reroute_switch(session)
                 hub.sleep(0)
+
+    def _reroute_switch(self, session: Session) -> None:
+        """Give a switch the present paths, if it has got others."""
+        if session.view is None or session.paths in (None, self._paths):
+            return
+        changes = reroute(self.configuration, session.paths, self._paths, session.view)
+        session.paths = self._paths
+        if not changes.empty:
+            session.apply(changes, Batch(None, time.time(), changes.flow_mods, self._applied))
 
 
 def _target(command: Steered) -> PairId | str:

@@ -16,10 +16,10 @@ from kirikae.pipeline.paths import Paths
 from kirikae.pipeline.program import (
     PAIR_PRIORITY,
     Routes,
-    compile_groups,
     compile_pair_state,
     compile_routes,
     compile_state,
+    groups,
     pair_match,
     server_match,
 )
@@ -104,14 +104,18 @@ def learned_pairs(configuration: Configuration, held: Held) -> list[PairId]:
 class Comparison:
     """What one switch lacks and what it has too much, found rule by rule.
 
-    Tell it every wanted rule, then ask for the changes: a program need never be in memory as a whole.
+    Tell it every wanted rule and group, then ask for the changes: a program need never be in memory as a whole.
+    `group_form`: a group in the form of Held.groups.
     """
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Held, group_form: Callable[[Group], object]) -> None:
         self._held = held
+        self._group_form = group_form
         self._present = {rule.cookie for rule in held.rules}
         self._wanted: set[int] = set()
         self._missing: list[Rule] = []
+        self._groups: set[int] = set()
+        self._changed_groups: list[tuple[str, Group]] = []
 
     def want(self, rule: Rule) -> None:
         if rule.cookie in self._wanted:
@@ -120,26 +124,24 @@ class Comparison:
         if rule.cookie not in self._present:
             self._missing.append(rule)
 
-    def changes(
-        self,
-        configuration: Configuration,
-        steering: Steering,
-        groups: Iterable[Group],
-        group_form: Callable[[Group], object],
-        meters: Iterable[Meter],
-    ) -> Changes:
-        """What makes the switch hold what is wanted. `group_form`: a group in the form of Held.groups."""
+    def want_group(self, group: Group) -> None:
+        self._groups.add(group.number)
+        if group.number not in self._held.groups:
+            self._changed_groups.append(("add", group))
+        elif self._held.groups[group.number] != self._group_form(group):
+            self._changed_groups.append(("modify", group))
+
+    def changes(self, configuration: Configuration, steering: Steering, meters: Iterable[Meter]) -> Changes:
+        """What makes the switch hold what is wanted."""
         agreed, agreed_keys = _agreeing_learned(configuration, steering, self._held)
-        wanted_groups = {group.number: group for group in groups}
-        forms = {number: group_form(group) for number, group in wanted_groups.items()}
         wanted_meters = {meter.number: meter for meter in meters}
         rates = {number: meter.packets_per_s for number, meter in wanted_meters.items()}
         return Changes(
             tuple(_changed(wanted_meters, rates, self._held.meters)),
-            tuple(_changed(wanted_groups, forms, self._held.groups)),
+            tuple(self._changed_groups),
             in_order(rule for rule in self._missing if rule.key not in agreed_keys),
             tuple(rule for rule in self._held.rules if not self._may_stay(rule) and rule not in agreed),
-            superfluous_groups=tuple(number for number in self._held.groups if number not in forms),
+            superfluous_groups=tuple(number for number in self._held.groups if number not in self._groups),
             superfluous_meters=tuple(number for number in self._held.meters if number not in rates),
         )
 
@@ -189,11 +191,11 @@ def route_change(before: Routes, after: Routes) -> Changes:
 def reroute(configuration: Configuration, before: Paths, after: Paths, view: SwitchView) -> Changes:
     """From one set of paths to the next on one switch, when it is known to hold the first.
 
-    A rule of `route` only names a group: as long as the same switches are within reach, only groups change.
+    As long as the same switches are within reach, only groups change.
     """
     here = view.switch.name
     if before.reach(here) == after.reach(here):
-        old, new = (Routes((), compile_groups(configuration, paths, view)) for paths in (before, after))
+        old, new = (Routes((), tuple(groups(configuration, paths, view))) for paths in (before, after))
     else:
         old, new = (compile_routes(configuration, paths, view) for paths in (before, after))
     return route_change(old, new)

@@ -85,15 +85,19 @@ def fixed_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule
 
 
 def compile_routes(configuration: Configuration, paths: Paths, view: SwitchView) -> Routes:
-    if view.switch.role == "transfer":
-        return Routes((), ())
-    rules = tuple(check(rule) for rule in _route_rules(configuration, paths, view))
-    return Routes(rules, compile_groups(configuration, paths, view))
+    return Routes(tuple(route_rules(configuration, paths, view)), tuple(groups(configuration, paths, view)))
 
 
-def compile_groups(configuration: Configuration, paths: Paths, view: SwitchView) -> tuple[Group, ...]:
-    """The groups alone: all that changes as long as every switch stays within reach."""
-    return () if view.switch.role == "transfer" else tuple(_groups(configuration, paths, view))
+def route_rules(configuration: Configuration, paths: Paths, view: SwitchView) -> Iterator[Rule]:
+    """Table `route`, rule by rule. Rules name groups: they only change when a switch gets out of reach or into it."""
+    if view.switch.role != "transfer":
+        yield from map(check, _route_rules(configuration, paths, view))
+
+
+def groups(configuration: Configuration, paths: Paths, view: SwitchView) -> Iterator[Group]:
+    """Towards each switch, and of each active terminator: what changes with the paths."""
+    if view.switch.role != "transfer":
+        yield from _groups(configuration, paths, view)
 
 
 def compile_state(configuration: Configuration, steering: Steering, view: SwitchView) -> tuple[Rule, ...]:

@@ -30,10 +30,12 @@ def learned(pair):
 
 
 def compare(program, steering, held):
-    comparison = Comparison(held)
+    comparison = Comparison(held, lambda group: group)
     for rule in program.rules:
         comparison.want(rule)
-    return comparison.changes(FIGURE1, steering, program.routes.groups, lambda group: group, program.meters)
+    for group in program.routes.groups:
+        comparison.want_group(group)
+    return comparison.changes(FIGURE1, steering, program.meters)
 
 
 def test_a_switch_that_holds_everything_gets_nothing():

@@ -1,4 +1,4 @@
-"""An exception that would end the controller fails the test instead of ending pytest."""
+"""For tests of the shell: what would end the controller fails the test instead of ending pytest; nothing waits."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.setattr(os, "_exit", end)
     yield statuses
     assert statuses == []
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for a clock."""
+    monkeypatch.setattr("ryu_apps.device.SETTLE_S", 0.0)
+    monkeypatch.setattr("ryu_apps.session.BETWEEN_PARTS_S", 0.0)

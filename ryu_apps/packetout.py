@@ -10,11 +10,11 @@ from ryu.ofproto import ofproto_v1_3 as ofp
 from ryu.ofproto import ofproto_v1_3_parser as parser
 
 from kirikae.configuration.model import Configuration, Service, Terminator
-from kirikae.pipeline.family import ETH_ARP, IPV4, IPV6, family_of
+from kirikae.pipeline.family import ETH_ARP, FAMILIES, IPV6, family_of
 from kirikae.pipeline.guard import known_host_rules
 from kirikae.pipeline.rules import Rule, SetField
 from kirikae.pipeline.switchview import SwitchView
-from kirikae.punted import MalformedPacket, ip_packet
+from kirikae.punted import MalformedPacket, NotARequest, ip_packet, read_header
 from kirikae.wire import GATEWAY_MAC
 from ryu_apps.openflow import actions_of
 
@@ -40,9 +40,9 @@ def neighbour_answer(datapath: Any, message: Any, service: Service) -> Any:
     ours = {str(address) for address in (*service.gateways, *service.addresses)}
     try:
         answer = _neighbour_answer(message.data, ours)
-    except Exception as error:  # Ryu's packet library raises whatever its struct and assert raise
-        raise MalformedPacket(f"neighbour question: {error!r}") from None
-    answer.serialize()
+        answer.serialize()
+    except Exception:  # Ryu's packet library raises whatever its struct and assert raise
+        raise MalformedPacket("no question for the gateway's or the service address") from None
     return _send(datapath, bytes(answer.data), [parser.OFPActionOutput(message.match["in_port"])])
 
 
@@ -70,19 +70,9 @@ def _neighbour_answer(data: bytes, ours: set[str]) -> ryu_packet.Packet:
 
 def known_host(configuration: Configuration, view: SwitchView, message: Any) -> tuple[Rule, ...]:
     """Rules for the user terminal that sent this packet, if it may be where it is."""
-    packet = ip_packet(message.data)
-    family = IPV4 if packet[0] >> 4 == 4 else IPV6
-    size = family.bits // 8
-    start = 12 if family is IPV4 else 8
-    source = int.from_bytes(packet[start : start + size], "big")
+    header = read_header(ip_packet(message.data))
     port = message.match["in_port"]
-    for users, where in view.users:
-        if (
-            where == port
-            and users.prefix.version == family.version
-            and users.prefix.first <= source <= users.prefix.last
-        ):
-            address = str(users.prefix.ip.__class__(source, family.version))
-            mac = ":".join(f"{octet:02x}" for octet in message.data[6:12])
-            return known_host_rules(configuration, family, address, mac, port)
-    raise MalformedPacket(f"no user of port {port} has this source")
+    if not any(where == port and header.source in users.prefix for users, where in view.users):
+        raise NotARequest("its source is no user of its port")
+    mac = ":".join(f"{octet:02x}" for octet in message.data[6:12])
+    return known_host_rules(configuration, FAMILIES[header.version], str(header.source), mac, port)

@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -89,12 +90,15 @@ class Ownership:
         self._root.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+")  # noqa: SIM115 (held as long as the lab lives)
         deadline = time.monotonic() + wait_s
+        told = False
         while not _try_lock(file, kind):
             if time.monotonic() >= deadline:
-                file.seek(0)
-                owner = (file.read().split() or ["unknown"])[-1]
+                owner = _owner(file)
                 file.close()
                 raise LabBusyError(f"the process {owner} has a lab ({path}): wait for it, or end it")
+            if not told:
+                sys.stderr.write(f"waiting for the lab of process {_owner(file)}, at most {wait_s:g} s\n")
+                told = True
             time.sleep(_POLL_S)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
@@ -128,6 +132,11 @@ def kill(pid: int) -> None:
     """SIGKILL; a process that is gone already is all right."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def _owner(file: IO[str]) -> str:
+    file.seek(0)
+    return (file.read().split() or ["unknown"])[-1]
 
 
 def _try_lock(file: IO[str], kind: int) -> bool:

@@ -246,6 +246,13 @@ class Lab:
         options += ["--interface", host.interfaces[0].name]
         return self.spawn_python(name, "tools.lab.terminator", *options, *extra)
 
+    def take_whole_prefix(self, user: str) -> None:
+        """Make every address of a user host's prefixes its own, for `--addresses` of the user program."""
+        own = self.network.host(user).addresses
+        for users in self.configuration.users:
+            if any(address in users.prefix for address in own):
+                self.run(user, "ip", "route", "replace", "local", str(users.prefix), "dev", "lo")
+
     def reaches_server(self, terminator: str) -> bool:
         """By its own word, a terminator host reaches its server."""
         said = [str(record.get("event")) for record in self.processes.get(terminator).records()]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import dpkt
 import pytest
+from netaddr import IPAddress
 
-from kirikae.wire import BOUNCE_MAC
+from kirikae.wire import BOUNCE_MAC, derived_mac
 from tests.lab.captured import frames
 from tools.faults import Faults
 from tools.processes import wait_until
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.lab
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 EXAMPLE = {4: "figure1.yaml", 6: "figure1-ipv6.yaml"}
 ETHERTYPE = {4: 0x0800, 6: 0x86DD}
+TERMINATOR_MAC = {4: derived_mac(IPAddress("10.0.0.11")), 6: derived_mac(IPAddress("fd00:a::11"))}
 RATE = 200.0
 
 
@@ -175,6 +177,19 @@ def test_a_plain_terminator_lets_its_kernel_refuse_with_the_whole_request_embedd
                 embedded.append(frame.packet[28:])
         assert len(embedded) >= 20
         assert set(embedded) <= requests
+
+
+@pytest.mark.parametrize("version", [4, 6], ids=["IPv4", "IPv6"])
+def test_a_user_host_can_be_many_users(run_dir, version):
+    with static_lab(run_dir, version=version) as (lab, _faults):
+        lab.take_whole_prefix("u1")
+        with lab.capture(["ta1-eth0"], immediate=True):
+            extra = ["--addresses", "300", "--source-ports", "3"]
+            report = lab.start_user("u1", 500.0, count=300, extra=extra).wait(20.0)
+        assert (report["answered"], report["lost"]) == (300, [])
+        where = slice(12, 16) if version == 4 else slice(8, 24)
+        requests = [f for f in frames(run_dir / "pcap" / "ta1-eth0.pcap") if f.destination == TERMINATOR_MAC[version]]
+        assert len({frame.packet[where] for frame in requests if frame.ethertype == ETHERTYPE[version]}) == 300
 
 
 def test_a_terminator_that_answers_itself_needs_no_server(run_dir):

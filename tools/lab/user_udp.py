@@ -15,6 +15,7 @@ from tools.lab.record import Record
 from tools.lab.sockets import udp_socket
 
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h: receive times as struct timespec
+_IPV6_FREEBIND = 78  # linux/in6.h
 _TIMESPEC = struct.Struct("qq")
 _CONTROL = socket.CMSG_SPACE(_TIMESPEC.size)
 _BATCH = 64
@@ -75,6 +76,8 @@ class UdpRequests:
     def _open(self, address: str) -> socket.socket:
         sock = udp_socket(address)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        if address == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)  # any address that is routed to this host will do
         sock.bind((address, 0))
         return sock
 

@@ -8,6 +8,7 @@ import typer
 
 from kirikae import __version__
 from kirikae.commands.check import check
+from kirikae.commands.operate import ORDERS, explain, status
 from kirikae.commands.plan import plan
 from kirikae.commands.schema import schema
 
@@ -36,7 +37,7 @@ def kirikae(
     """Failover between paired terminators on OpenFlow switches."""
 
 
-for command in (check, plan, schema):
+for command in (check, plan, schema, status, explain, *ORDERS):
     app.command()(command)
 
 

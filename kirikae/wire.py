@@ -5,14 +5,14 @@ from __future__ import annotations
 from netaddr import IPAddress
 
 GATEWAY_MAC = "06:4b:00:00:00:01"
-"""The access network's router MAC: every host's next hop, on every switch (locally administered, IEEE 802 section 8.4)."""
+"""The access network's router MAC: every host's next hop, on every switch. Locally administered (IEEE 802, 8.4)."""
 
 BOUNCE_MAC = "06:4b:00:00:00:02"
 """Destination of a bounce: an active terminator returns a request's original IP packet to this MAC."""
 
 
 def derived_mac(address: IPAddress) -> str:
-    """The MAC of a terminator's access interface unless the configuration states one: 02:4b + the address's low 32 bits.
+    """The MAC of a terminator's access interface unless the configuration states one: 02:4b + the low 32 bits.
 
     Derived, as VRRP derives its virtual MAC (RFC 5798 section 7.3), so that the switches need not resolve it.
     """

@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +25,8 @@ from tools.demo.picture import COLOURS, Drawing, strip, svg
 from tools.demo.results import Result, result_of
 from tools.demo.scenario import Scenario, Story
 from tools.demo.screen import ProgressFile, Screen
-from tools.demo.timeline import Entry
 from tools.obstacles import lab_obstacle
-from tools.ownership import LabBusyError, Ownership
+from tools.ownership import LabBusyError
 from tools.processes import LabError
 from topologies.lab import Lab
 
@@ -105,7 +103,6 @@ def _demo(out: Path, rate: float) -> int:
 
 def _play(lab: Lab, screen: Screen, rate: float) -> Story:
     hosts, bridges = len(lab.network.hosts), len(lab.network.bridges)
-    _tell_of_others(screen)
     with screen.step(f"build Figure 1: {bridges} switches, {hosts} hosts, and the controller"):
         lab.start()
     try:
@@ -123,16 +120,6 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _tell_of_others(screen: Screen) -> None:
-    """Say why it may take longer: a lab waits until it is alone on the machine."""
-    probe = Ownership("demo")
-    try:
-        probe.share_machine(alone=True, wait_s=0.0)
-    except LabBusyError:
-        screen.show(Entry(time.time(), "notice", "another lab runs on this machine: waiting until it has ended"))
-    probe.release()
 
 
 def _verify(run_dir: Path, screen: Screen) -> dict[str, str]:

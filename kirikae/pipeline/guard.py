@@ -42,6 +42,7 @@ HOST_PRIORITY = 500
 ARP_REQUEST, ARP_REPLY = 1, 2
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 TARGET_LINK_LAYER_ADDRESS = 2  # RFC 4861 section 4.6.1
+ANY_TAG = (0x1000, 0x1000)  # OFPVID_PRESENT, OpenFlow 1.3 section 7.2.3.7
 ROUTER_SOLICITED_OVERRIDE = 0xE0000000  # RFC 4861 section 4.4
 
 
@@ -53,6 +54,8 @@ def guard_rules(configuration: Configuration, view: SwitchView) -> Iterator[Rule
     for port in (*view.trunks, Port.CONTROLLER):
         for family in FAMILIES.values():
             yield _enter(match(in_port=port, **family.fields()), 300, Origin.TRUNK)
+    # Matches on IP look behind a VLAN tag (OpenFlow 1.3 section 7.2.3.7, eth_type): nothing tagged is ours.
+    yield Rule("guard", 700, match(vlan_vid=ANY_TAG), Kind.DROP_OTHER)
     yield Rule("guard", 550, match(eth_dst=BOUNCE_MAC), Kind.DROP_FORGED_BOUNCE)
     yield Rule("guard", 0, (), Kind.DROP_UNKNOWN_PORT)
 

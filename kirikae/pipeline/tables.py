@@ -43,7 +43,7 @@ TABLES: dict[str, Table] = {
     "guard": Table(
         0,
         "may this come from here?",
-        IP | L4 | NEIGHBOUR | {"in_port", "eth_src", "eth_dst"},
+        IP | L4 | NEIGHBOUR | {"in_port", "eth_src", "eth_dst", "vlan_vid"},
         writes=frozenset({"ipv4_src", "ipv6_src", "icmpv6_type", "icmpv6_code", "nd_options_type", "nd_reserved"})
         | ARP_ANSWER,
         next=frozenset({"answer", "bounce", "assign"}),

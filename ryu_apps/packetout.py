@@ -75,4 +75,4 @@ def known_host(configuration: Configuration, view: SwitchView, message: Any) -> 
     if not any(where == port and header.source in users.prefix for users, where in view.users):
         raise NotARequest("its source is no user of its port")
     mac = ":".join(f"{octet:02x}" for octet in message.data[6:12])
-    return known_host_rules(configuration, FAMILIES[header.version], str(header.source), mac, port)
+    return tuple(known_host_rules(configuration, FAMILIES[header.version], str(header.source), mac, port))

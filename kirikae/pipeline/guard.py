@@ -31,7 +31,6 @@ from kirikae.pipeline.rules import (
     Rule,
     SetField,
     ToController,
-    Value,
     match,
 )
 from kirikae.pipeline.switchview import SwitchView
@@ -134,21 +133,34 @@ def _bounces(configuration: Configuration, view: SwitchView, terminator: Termina
 def _user_port(configuration: Configuration, view: SwitchView, users: UserNetwork, port: int) -> Iterator[Rule]:
     family = family_of(users.prefix)
     own = family.fields(src=users.prefix)
-    yield _user_enters(configuration, view, family, 300, match(in_port=port, eth_dst=GATEWAY_MAC, **own))
-    # An ICMP error of a user could make a terminator believe that its own server refused it: only pings may pass.
-    icmp = match(in_port=port, ip_proto=family.icmp_protocol, **own)
-    yield Rule("guard", 310, icmp, Kind.DROP_NOT_FOR_SERVICE)
-    ping = match(
-        in_port=port,
-        eth_dst=GATEWAY_MAC,
-        ip_proto=family.icmp_protocol,
-        **{family.icmp_type: family.echo_request},
-        **own,
-    )
-    yield _user_enters(configuration, view, family, 320, ping)
+    for priority, fields in _user_may_send(configuration, users.prefix):
+        yield _user_enters(configuration, view, family, priority, match(in_port=port, eth_dst=GATEWAY_MAC, **fields))
+    if configuration.policy.users_may_talk:
+        # An ICMP error of a user could make a terminator believe that its own server refused it: only pings may pass.
+        icmp = match(in_port=port, ip_proto=family.icmp_protocol, **own)
+        yield Rule("guard", 310, icmp, Kind.DROP_NOT_FOR_SERVICE)
+        to_service = family.fields(src=users.prefix, dst=configuration.service.address(family.version))
+        yield Rule("guard", 310, match(in_port=port, **to_service), Kind.DROP_NOT_FOR_SERVICE)
     yield Rule("guard", 200, match(in_port=port, **own), Kind.DROP_NOT_FOR_SERVICE)
     yield from _neighbour_questions(configuration, view, users.prefix, port)
     yield from _everything_else(port)
+
+
+def _user_may_send(configuration: Configuration, source: IPNetwork) -> Iterator[tuple[int, dict]]:
+    """Priority and match: to the service's ports, pings, and anything if users may talk to each other.
+
+    Open vSwitch shows a fragment with port 0; a request over UDP may come in fragments.
+    """
+    family = family_of(source)
+    own, service = family.fields(src=source), configuration.service
+    to_service = family.fields(src=source, dst=service.address(family.version))
+    ports = {(port.transport, port.number) for port in service.ports}
+    fragments = {("udp", 0) for transport, _ in ports if transport == "udp"}
+    for transport, number in sorted(ports | fragments):
+        yield 320, {"ip_proto": PROTOCOLS[transport], f"{transport}_dst": number, **to_service}
+    yield 320, {"ip_proto": family.icmp_protocol, family.icmp_type: family.echo_request, **own}
+    if configuration.policy.users_may_talk:
+        yield 300, own
 
 
 def _user_enters(configuration: Configuration, view: SwitchView, family: Family, priority: int, what: Match) -> Rule:
@@ -185,25 +197,23 @@ def learn_host(family: Family, idle_s: int) -> Learn:
     )
 
 
-def known_host_rules(
-    configuration: Configuration, family: Family, address: str, mac: str, port: int
-) -> tuple[Rule, ...]:
+def known_host_rules(configuration: Configuration, family: Family, address: str, mac: str, port: int) -> Iterator[Rule]:
     """What the controller writes for a user terminal on a switch that cannot learn.
 
     Let it in, find it again, and tell it the gateway's MAC: it asks again and again (RFC 1122 section 2.3.2.1).
     """
-    idle_s = configuration.policy.host_idle_s
-    fields: dict[str, Value] = {"eth_type": family.eth_type, family.src: address}
-    enter = Rule(
-        "guard",
-        305,
-        match(in_port=port, eth_dst=GATEWAY_MAC, eth_src=mac, **fields),
-        Kind.LEARNED_HOST,
-        metadata=(Origin.USER.bits, bits.ORIGIN_MASK),
-        goto="assign",
-        idle_timeout_s=idle_s,
-    )
-    route = Rule(
+    idle_s, source = configuration.policy.host_idle_s, IPNetwork(address)
+    for priority, fields in _user_may_send(configuration, source):
+        yield Rule(
+            "guard",
+            priority + 1,
+            match(in_port=port, eth_dst=GATEWAY_MAC, eth_src=mac, **fields),
+            Kind.LEARNED_HOST,
+            metadata=(Origin.USER.bits, bits.ORIGIN_MASK),
+            goto="assign",
+            idle_timeout_s=idle_s,
+        )
+    yield Rule(
         "route",
         HOST_PRIORITY,
         match(eth_type=family.eth_type, **{family.dst: address}),
@@ -211,8 +221,7 @@ def known_host_rules(
         (SetField("eth_src", GATEWAY_MAC), SetField("eth_dst", mac), Output(port)),
         idle_timeout_s=idle_s,
     )
-    answers = _written_answers(configuration, IPAddress(address), mac, port, Kind.LEARNED_HOST, idle_s)
-    return enter, route, *answers
+    yield from _written_answers(configuration, source.ip, mac, port, Kind.LEARNED_HOST, idle_s)
 
 
 # --- for every host ------------------------------------------------------------------------------------------------

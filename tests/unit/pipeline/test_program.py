@@ -195,6 +195,8 @@ def test_the_spare_behind_the_link_that_the_request_came_by():
         ("s1:1", udp("10.61.0.1", "10.0.0.11"), "not-for-service"),
         ("s1:1", udp("10.61.0.1", "10.0.0.21"), "not-for-service"),
         ("s1:1", udp("10.61.0.1", "10.62.0.1"), "not-for-service"),
+        ("s1:1", udp("10.61.0.1", "10.50.0.1", port=22), "not-for-service"),
+        ("s1:1", {**udp("10.61.0.1", "10.50.0.1"), "vlan_vid": 0x1001}, "other"),
         ("s1:1", udp("10.61.0.1", "10.0.0.11", to="06:4b:00:00:00:02"), "forged-bounce"),
         ("s2:2", udp("10.61.0.1", "10.0.0.11", to="06:4b:00:00:00:02"), "forged-bounce"),
         ("s2:1", udp("10.62.0.1", "10.0.0.11", to="06:4b:00:00:00:02"), "forged-bounce"),
@@ -234,6 +236,15 @@ def test_users_talk_to_each_other_only_when_they_may():
         fabric = Fabric(figure1(policy=Policy(users_may_talk=allowed)))
         fabric.send("s1:2", udp("10.62.0.1", "10.50.0.1", mac="0a:00:00:00:00:62"))
         assert [a.where for a in fabric.send("s1:1", udp("10.61.0.1", "10.62.0.1"))] == expected
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_other_ports_of_the_service_are_closed_and_fragments_pass(allowed):
+    fabric = Fabric(figure1(policy=Policy(users_may_talk=allowed)))
+    assert fabric.send("s1:1", udp("10.61.0.1", "10.50.0.1", port=53)) == []
+    assert fabric.drops() == {"not-for-service": 1}
+    (fragment,) = fabric.send("s1:1", udp("10.61.0.1", "10.50.0.1", port=0))  # as Open vSwitch shows it
+    assert fragment.where == "s2:1"
 
 
 def test_neighbours_behind_one_port_talk_through_the_switch():

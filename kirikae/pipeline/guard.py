@@ -41,6 +41,7 @@ HOST_PRIORITY = 500
 ARP_REQUEST, ARP_REPLY = 1, 2
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 TARGET_LINK_LAYER_ADDRESS = 2  # RFC 4861 section 4.6.1
+FRAGMENT_HEADER = 44  # RFC 8200 section 4.5
 ANY_TAG = (0x1000, 0x1000)  # OFPVID_PRESENT, OpenFlow 1.3 section 7.2.3.7
 ROUTER_SOLICITED_OVERRIDE = 0xE0000000  # RFC 4861 section 4.4
 
@@ -149,15 +150,17 @@ def _user_port(configuration: Configuration, view: SwitchView, users: UserNetwor
 def _user_may_send(configuration: Configuration, source: IPNetwork) -> Iterator[tuple[int, dict]]:
     """Priority and match: to the service's ports, pings, and anything if users may talk to each other.
 
-    Open vSwitch shows a fragment with port 0; a request over UDP may come in fragments.
+    A request over UDP may come in fragments: Open vSwitch shows them with port 0, later ones of IPv6 without protocol.
     """
     family = family_of(source)
     own, service = family.fields(src=source), configuration.service
     to_service = family.fields(src=source, dst=service.address(family.version))
-    ports = {(port.transport, port.number) for port in service.ports}
-    fragments = {("udp", 0) for transport, _ in ports if transport == "udp"}
-    for transport, number in sorted(ports | fragments):
-        yield 320, {"ip_proto": PROTOCOLS[transport], f"{transport}_dst": number, **to_service}
+    for port in service.ports:
+        yield 320, {"ip_proto": PROTOCOLS[port.transport], f"{port.transport}_dst": port.number, **to_service}
+    if any(port.transport == "udp" for port in service.ports):
+        yield 320, {"ip_proto": PROTOCOLS["udp"], "udp_dst": 0, **to_service}
+        if family is IPV6:
+            yield 320, {"ip_proto": FRAGMENT_HEADER, **to_service}
     yield 320, {"ip_proto": family.icmp_protocol, family.icmp_type: family.echo_request, **own}
     if configuration.policy.users_may_talk:
         yield 300, own

@@ -1,0 +1,162 @@
+"""What the bench counts in captures: OpenFlow messages by an independent dissector, requests by their text."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from pathlib import Path
+
+import dpkt
+import pytest
+
+from kirikae.wire import BOUNCE_MAC
+from tools.bench.bench import Bench
+from tools.bench.bounce import Trace, evaluate, first_seen, requests_in
+from tools.bench.control import CHANGES, FLOW_MOD, Message, count, dissect, flow_mods_per_switch, parse
+from tools.bench.gaps import Request
+from tools.bench.screen import Screen
+from tools.bench.takeovers import Failure
+from tools.lab.packets import udp_packet
+from tools.processes import LabError
+
+START = 1_795_396_549.0
+PORT = 42653
+HELLO, ECHO_REQUEST, BARRIER_REQUEST = 0, 2, 20
+
+
+def openflow(kind: int, body: bytes = b"") -> bytes:
+    return struct.pack("!BBHI", 4, kind, 8 + len(body), 1) + body
+
+
+def flow_mod() -> bytes:
+    """An empty one: delete nothing in table 0 (OpenFlow 1.3 section 7.3.4.1)."""
+    body = struct.pack("!QQBBHHHIIIH2x", 0, 0, 0, 3, 0, 0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    return openflow(FLOW_MOD, body + struct.pack("!HH4x", 1, 4))
+
+
+class Wire:
+    """TCP segments of one connection between a controller and a switch, on loopback."""
+
+    def __init__(self, switch_port: int) -> None:
+        self.switch_port = switch_port
+        self.frames: list[tuple[float, bytes]] = []
+        self._sequence = {True: 1, False: 1}
+
+    def send(self, at: float, data: bytes, from_controller: bool = True) -> None:
+        ports = (PORT, self.switch_port) if from_controller else (self.switch_port, PORT)
+        segment = dpkt.tcp.TCP(
+            sport=ports[0],
+            dport=ports[1],
+            seq=self._sequence[from_controller],
+            ack=self._sequence[not from_controller],
+            flags=dpkt.tcp.TH_ACK | dpkt.tcp.TH_PUSH,
+            data=data,
+        )
+        self._sequence[from_controller] += len(data)
+        packet = dpkt.ip.IP(src=b"\x7f\0\0\1", dst=b"\x7f\0\0\1", p=dpkt.ip.IP_PROTO_TCP, data=segment)
+        packet.len = len(packet)
+        frame = dpkt.ethernet.Ethernet(src=bytes(6), dst=bytes(6), data=packet)
+        self.frames.append((START + at, bytes(frame)))
+
+
+def write(file: Path, frames: list[tuple[float, bytes]]) -> Path:
+    with file.open("wb") as opened:
+        writer = dpkt.pcap.Writer(opened, nano=True)
+        for at, frame in sorted(frames):
+            writer.writepkt(frame, at)
+    return file
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark counts: tools/setup installs it")
+def test_messages_on_the_wire_are_counted(tmp_path: Path):
+    first, second = Wire(50001), Wire(50002)
+    first.send(0.0, openflow(HELLO))
+    first.send(0.1, openflow(HELLO), from_controller=False)
+    first.send(1.0, flow_mod() + openflow(BARRIER_REQUEST))  # two messages in a segment
+    second.send(1.0, flow_mod()[:30])
+    second.send(1.1, flow_mod()[30:] + openflow(ECHO_REQUEST))  # one message in two segments
+    second.send(9.0, flow_mod())
+    messages = dissect(write(tmp_path / "control.pcap", first.frames + second.frames), PORT)
+    assert [(m.type, m.switch, m.from_controller) for m in messages] == [
+        (HELLO, 50001, True),
+        (HELLO, 50001, False),
+        (FLOW_MOD, 50001, True),
+        (BARRIER_REQUEST, 50001, True),
+        (FLOW_MOD, 50002, True),
+        (ECHO_REQUEST, 50002, True),
+        (FLOW_MOD, 50002, True),
+    ]
+    assert flow_mods_per_switch(messages, START + 0.5, START + 2, 2) == [1, 1]
+    assert flow_mods_per_switch(messages, START, START + 10, 3) == [2, 1, 0]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark counts: tools/setup installs it")
+def test_what_is_no_capture(tmp_path: Path):
+    (tmp_path / "control.pcap").write_text("this is not a capture of anything, but some text")
+    with pytest.raises(LabError, match=r"control\.pcap"):
+        dissect(tmp_path / "control.pcap", PORT)
+
+
+def test_lines_of_the_dissector():
+    lines = [f"1.5\t{PORT}\t50001\t14,20", f"1.75\t50001\t{PORT}\t21"]
+    assert list(parse(lines, PORT)) == [
+        Message(1.5, 50001, True, 14),
+        Message(1.5, 50001, True, 20),
+        Message(1.75, 50001, False, 21),
+    ]
+
+
+def test_counting_by_switch_and_time():
+    messages = [Message(float(n), 50001 + n % 2, True, FLOW_MOD if n < 3 else 15) for n in range(5)]
+    assert count(messages, CHANGES, 1.0, 4.0) == {50001: 2, 50002: 2}
+    assert count(messages, {FLOW_MOD}, 0.0, 9.0).total() == 3
+
+
+# --- requests ------------------------------------------------------------------------------------------------------
+
+
+def frame(text: bytes, to: str = BOUNCE_MAC, quoted: bool = False) -> bytes:
+    packet = udp_packet("10.61.0.1", 40000, "10.0.0.11", 5060, text)
+    if quoted:
+        packet = packet[:20] + struct.pack("!BBHI", 3, 3, 0, 0) + packet
+    return bytes.fromhex(to.replace(":", "")) + bytes(6) + b"\x08\x00" + packet
+
+
+def test_requests_are_found_by_their_text_once_each(tmp_path: Path):
+    frames = [
+        (START, frame(b"KKLAB REQ u1 7")),
+        (START + 1, frame(b"KKLAB REQ u1 8\0\0\0")),  # padded
+        (START + 2, frame(b"KKLAB REQ u1 7")),
+        (START + 3, frame(b"KKLAB PROBE 3")),
+        (START + 4, frame(b"KKLAB REQ u1 9", quoted=True)),
+        (START + 5, frame(b"KKLAB REQ u1")),
+    ]
+    found = requests_in(write(tmp_path / "ta1-eth0.pcap", frames))
+    assert found == {7: START, 8: START + 1, 9: START + 4}
+
+
+def test_one_failure_is_evaluated_by_what_was_refused_bounced_and_arrived(tmp_path: Path):
+    begin, ms = int(START * 1e9), 1_000_000
+    failed = begin + 600 * ms
+    failure = Failure("bounce", begin, failed, failed + 50 * ms, failed + 90 * ms)
+    before = [Request(n, begin + n * ms, begin + n * ms + ms // 2, "active") for n in range(1, 599)]
+    oldest = Request(599, failed - ms, failed + 3 * ms, "spare")
+    trigger = Request(600, failed + ms, failed + 3 * ms, "spare")
+    after = [Request(601 + n, failed + (2 + n) * ms, failed + (3 + n) * ms, "spare") for n in range(40)]
+    gone = Request(700, failed + 60 * ms, None, None)
+    seconds = failed / 1e9
+    trace = Trace(
+        "u1",
+        [*before, oldest, trigger, *after, gone],
+        refused={600: seconds + 0.0015},
+        bounced={599: seconds + 0.0020, 600: seconds + 0.0021},
+        arrived={599: seconds + 0.0024, 600: seconds + 0.0025},
+    )
+    assert first_seen(trace.bounced, failure) == 599
+    bench = Bench(tmp_path / "bench.json", Screen())
+    evaluate(bench, failure, trace)
+    rows = {row.metric: row for row in bench.results.rows()}
+    assert rows["trigger_extra_ms"].median == pytest.approx(1.5)
+    assert rows["oldest_extra_ms"].median == pytest.approx(3.5)
+    assert rows["reroute_ms"].median == pytest.approx(0.4, abs=0.001)
+    assert {row.lost for row in rows.values()} == {1}

@@ -1,0 +1,121 @@
+"""Measure: `make bench`, `make bench QUICK=1`, `SCENARIOS=bounce,port-down make bench`, `python -m tools.bench bounce`.
+
+Writes out/bench.json (one row per figure), out/bench/<scenario>.json (every sample) and out/bench.html (drawn). Needs
+root and the machine for itself. Exit status: 0 when everything could be measured, whatever came out; 1 when something
+could not; 2 when a scenario is not known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.bench import bounce, machine, port_down, scale, server_takeover, steady
+from tools.bench.bench import Bench, Group
+from tools.bench.draw import page
+from tools.bench.gaps import NotSwitched
+from tools.bench.labs import machine_for_us
+from tools.bench.results import RESULTS, screen_table
+from tools.bench.rows import write_rows
+from tools.bench.screen import Screen
+from tools.lab.runtime import write_json
+from tools.ownership import LabBusyError
+from tools.processes import LabError
+
+GROUPS: tuple[Group, ...] = (bounce.GROUP, port_down.GROUP, server_takeover.GROUP, *scale.GROUPS, steady.GROUP)
+SCENARIOS = tuple(scenario for group in GROUPS for scenario in group.scenarios)
+LONG = frozenset({scale.MEMORY})
+"""Left out of a quick run: some minutes, however few runs."""
+
+
+def chosen(words: Sequence[str], quick: bool) -> frozenset[str]:
+    """The scenarios that were asked for; none means all. Raises ValueError that lists what there is."""
+    names = [name for word in words for name in word.replace(",", " ").split()]
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        raise ValueError(f"no scenario {', '.join(unknown)}; there are: {', '.join(SCENARIOS)}")
+    return frozenset(names) or frozenset(SCENARIOS) - (LONG if quick else frozenset())
+
+
+def measure(bench: Bench, wanted: frozenset[str], described: dict[str, str | int | float]) -> int:
+    """Every group that is wanted; results are written after each. Returns how many could not be measured."""
+    failed = 0
+    for group in GROUPS:
+        mine = wanted & frozenset(group.scenarios)
+        if not mine:
+            continue
+        bench.screen.say(f"{', '.join(name for name in group.scenarios if name in mine)}: {group.about}")
+        began = time.monotonic()
+        try:
+            group.measure(bench, mine)
+        except (LabError, NotSwitched) as problem:
+            failed += 1
+            bench.screen.say(f"  could not be measured: {problem}")
+        write(bench, described)
+        bench.screen.say(f"  {time.monotonic() - began:.0f} s")
+    return failed
+
+
+def write(bench: Bench, described: dict[str, str | int | float]) -> None:
+    rows = bench.results.rows()
+    write_rows(bench.file, rows)
+    for scenario in bench.results.scenarios():
+        raw = {"scenario": scenario, "quick": bench.quick, "machine": described, "systems": bench.results.raw(scenario)}
+        write_json(bench.out / f"{scenario}.json", raw)
+    bench.file.with_suffix(".html").write_text(page(GROUPS, bench.results, machine.in_words(described)))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tools.bench", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("scenarios", nargs="*", help=f"some of: {', '.join(SCENARIOS)}")
+    parser.add_argument("--runs", type=int, help="at most so many runs of each")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="where the results go (%(default)s)")
+    options = parser.parse_args()
+    with Screen() as screen:
+        bench = Bench(options.out, screen, limit=options.runs)
+        bench.out.mkdir(parents=True, exist_ok=True)
+        try:
+            wanted = chosen(options.scenarios or [os.environ.get("SCENARIOS", "")], bench.quick)
+        except ValueError as error:
+            screen.say(str(error))
+            return 2
+        _stop_once()
+        return _measure_alone(bench, wanted)
+
+
+def _measure_alone(bench: Bench, wanted: frozenset[str]) -> int:
+    described = machine.describe()
+    bench.screen.say(machine.in_words(described))
+    try:
+        with machine_for_us():
+            failed = measure(bench, wanted, described)
+    except LabBusyError as busy:
+        bench.screen.say(str(busy))
+        return 1
+    except KeyboardInterrupt:
+        bench.screen.say("stopped; what was measured is written")
+        return 130
+    bench.screen.console.print(screen_table(bench.results.rows()))
+    bench.screen.say(f"{bench.file}, {bench.out}/*.json, {bench.file.with_suffix('.html')}")
+    return 1 if failed else 0
+
+
+def _stop_once() -> None:
+    """The first Ctrl-C or SIGTERM ends the run, and further ones do not disturb the clean-up."""
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The control channel as it is on the wire: captured on loopback, dissected by tshark (openflow_v4), counted.
+
+Message types of OpenFlow 1.3, section A.1 (enum ofp_type).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.bench.sniffer import Sniffer
+from tools.processes import LabError
+from topologies.lab import Lab
+
+PACKET_IN, FLOW_MOD, GROUP_MOD, BARRIER_REPLY, METER_MOD = 10, 14, 15, 21, 29
+CHANGES = frozenset({FLOW_MOD, GROUP_MOD, METER_MOD})
+"""What changes the forwarding of a switch."""
+_FIELDS = ("frame.time_epoch", "tcp.srcport", "tcp.dstport", "openflow_v4.type")
+
+
+class Message(NamedTuple):
+    """One OpenFlow message."""
+
+    time: float
+    """When its last octet was seen, epoch seconds."""
+    switch: int
+    """The switch's TCP port: its name as long as the connection lasts."""
+    from_controller: bool
+    type: int
+
+
+def capture_control(lab: Lab, name: str = "control") -> Sniffer:
+    """A capture of the connections of a lab's controller."""
+    port = lab.controller.openflow_port
+    return Sniffer(lab.processes, lab.run_dir / "pcap" / f"{name}.pcap", "lo", f"tcp port {port}")
+
+
+def dissect(file: Path, port: int) -> list[Message]:
+    """The OpenFlow messages of a capture, those that span several segments included. Raises LabError."""
+    command = ["tshark", "-n", "-r", str(file), "-d", f"tcp.port=={port},openflow", "-Y", "openflow_v4", "-T", "fields"]
+    command += ["-E", "occurrence=a", "-E", "aggregator=,"]
+    for name in _FIELDS:
+        command += ["-e", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"tshark cannot read {file}: {done.stderr.strip()}")
+    return list(parse(done.stdout.splitlines(), port))
+
+
+def parse(lines: Iterable[str], port: int) -> Iterator[Message]:
+    """Lines of tshark's output: time, ports, and the types of all messages that end in this segment."""
+    for line in lines:
+        time, source, destination, types = line.split("\t")
+        from_controller = int(source) == port
+        switch = int(destination if from_controller else source)
+        for number in types.split(","):
+            yield Message(float(time), switch, from_controller, int(number))
+
+
+def count(messages: Iterable[Message], types: Collection[int], start: float, end: float) -> Counter[int]:
+    """How many messages of these types each switch sent or got in a stretch of time."""
+    return Counter(m.switch for m in messages if m.type in types and start <= m.time <= end)
+
+
+def flow_mods_per_switch(messages: Iterable[Message], start: float, end: float, switches: int) -> list[int]:
+    """Flow-mods to each of so many switches; more numbers if more got some, and zeros if fewer did."""
+    counted = sorted(count(messages, {FLOW_MOD}, start, end).values(), reverse=True)
+    return counted + [0] * (switches - len(counted))

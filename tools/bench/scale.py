@@ -1,0 +1,108 @@
+"""Large networks: 1000 terminator pairs installed and found unchanged after a restart, 10,000 in memory."""
+
+from __future__ import annotations
+
+import time
+
+from kirikae.identity import PairId
+from tools.bench import gaps, switches
+from tools.bench.bench import Bench, Group
+from tools.bench.control import CHANGES, capture_control, count, dissect
+from tools.bench.labs import fresh, generated, switches_only, with_hosts
+from topologies import openvswitch
+from topologies.lab import Lab
+
+INSTALL, RESTART, MEMORY = "install-1000", "restart-idle", "memory-10000"
+_READY_S = 300.0
+_PAIR = PairId("tokyo", 1)
+RATE = 5000.0
+"""Requests per second while the controller restarts."""
+
+
+# --- install-1000 ---------------------------------------------------------------------------------------------------
+
+
+def measure_install(bench: Bench, _wanted: frozenset[str]) -> None:
+    """From the moment when empty switches are told where their controller is until all hold their program."""
+    directory = bench.lab_directory(INSTALL)
+    with switches_only(generated(1000, directory), directory, bench.prefix) as lab:
+        lab.wait_ready(_READY_S)
+        for _ in bench.rounds(INSTALL, bench.runs(full=10, quick=2), [INSTALL]):
+            install(bench, lab)
+
+
+def install(bench: Bench, lab: Lab) -> None:
+    lab.kill_controller()
+    switches.disconnect(lab.managed_bridges)
+    switches.empty(lab.managed_bridges)
+    began = time.monotonic()
+    lab.start_controller()
+    listening = time.monotonic()
+    openvswitch.set_controller(lab.managed_bridges, lab.controller.target)
+    lab.wait_ready(_READY_S)
+    ready = time.monotonic()
+    bench.results.add(INSTALL, "connect_to_ready_s", "s", ready - listening)
+    bench.results.add(INSTALL, "start_to_listen_s", "s", listening - began)
+    bench.results.add(INSTALL, "rules", "rules", switches.rules(lab.managed_bridges))
+
+
+# --- restart-idle ---------------------------------------------------------------------------------------------------
+
+
+def measure_restart(bench: Bench, _wanted: frozenset[str]) -> None:
+    """The controller is killed and started again under load; nothing is to change, nothing to be lost."""
+    directory = bench.lab_directory(RESTART)
+    lab = Lab(generated(1000, directory), fresh(directory), prefix=bench.prefix, only=[_PAIR], alone=False)
+    lab.network = with_hosts(lab.network, {"u1", "ta1", "ts1"})
+    with lab:
+        for name in ("ta1", "ts1"):
+            lab.start_service(name, "--answer-itself", "--udp-only").wait_for_output('"ready": true')
+        lab.wait_ready(_READY_S)
+        lab.wait_serving(["u1"])
+        for number, _ in enumerate(bench.rounds(RESTART, bench.runs(full=10, quick=2), [RESTART])):
+            restart(bench, lab, number)
+
+
+def restart(bench: Bench, lab: Lab, number: int) -> None:
+    with capture_control(lab, f"control-{number}") as control:
+        user = lab.start_user("u1", RATE)
+        time.sleep(1.0)
+        killed, began = time.time(), time.monotonic()
+        lab.kill_controller()
+        lab.start_controller()
+        lab.wait_ready(_READY_S)
+        took = time.monotonic() - began
+        time.sleep(0.5)
+        lost = gaps.lost(gaps.read_requests(user.stop()))
+    messages = dissect(control.file, lab.controller.openflow_port)
+    changes = count(messages, CHANGES, killed, time.time())
+    bench.results.lose(RESTART, lost)
+    bench.results.add(RESTART, "changes_sent", "messages", changes.total())
+    bench.results.add(RESTART, "lost_requests", "requests", lost)
+    bench.results.add(RESTART, "kill_to_ready_s", "s", took)
+
+
+# --- memory-10000 ---------------------------------------------------------------------------------------------------
+
+
+def measure_memory(bench: Bench, _wanted: frozenset[str]) -> None:
+    """10,000 terminator pairs on three switches, connected and programmed."""
+    for _ in bench.rounds(MEMORY, bench.runs(full=3, quick=1), [MEMORY]):
+        directory = bench.lab_directory(MEMORY)
+        vswitchd = switches.vswitchd_pid()
+        before, _peak = switches.memory_mib(vswitchd)
+        with switches_only(generated(10_000, directory), directory, bench.prefix) as lab:
+            lab.wait_ready(_READY_S)
+            process = lab.controller.process
+            now, peak = switches.memory_mib(process.pid if process else vswitchd)
+            bench.results.add(MEMORY, "controller_rss_mib", "MiB", now)
+            bench.results.add(MEMORY, "controller_peak_mib", "MiB", peak)
+            bench.results.add(MEMORY, "vswitchd_growth_mib", "MiB", switches.memory_mib(vswitchd)[0] - before)
+            bench.results.add(MEMORY, "rules", "rules", switches.rules(lab.managed_bridges))
+
+
+GROUPS = (
+    Group((INSTALL,), "1000 terminator pairs are installed on empty switches", measure_install),
+    Group((RESTART,), "the controller restarts with 1000 pairs under 5000 requests/s", measure_restart),
+    Group((MEMORY,), "10,000 terminator pairs in memory", measure_memory),
+)

@@ -1,0 +1,82 @@
+"""A whole server moves at the manager's word: what is sent, and how long until every switch has confirmed it.
+
+Two networks in turns, shaped as Figure 1, with 1 and with 1000 terminator pairs. There are no hosts and no traffic. The
+flow-mods are counted on the wire; the time is the controller's own, from the decision to the last barrier reply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+
+from tools.bench.bench import Bench, Group
+from tools.bench.control import capture_control, dissect, flow_mods_per_switch
+from tools.bench.labs import JournalTail, access_switches, fail_back, generated, say, switches_only
+from tools.bench.sniffer import Sniffer
+from topologies.lab import Lab
+
+ONE, THOUSAND = "server-takeover-1", "server-takeover-1000"
+PAIRS = {ONE: 1, THOUSAND: 1000}
+_READY_S = 120.0
+_REST_S = 0.2
+"""Between two takeovers: what the last failback changed has been looked at by the switches' revalidators."""
+
+
+@dataclass
+class Network:
+    """One of the networks."""
+
+    scenario: str
+    lab: Lab
+    control: Sniffer
+    windows: list[tuple[float, float]] = field(default_factory=list)
+    """When each takeover was asked for, and when all switches had confirmed it, epoch seconds."""
+
+
+def measure(bench: Bench, wanted: frozenset[str]) -> None:
+    """The smaller network is always measured: it is what the larger one is compared with."""
+    scenarios = [ONE, THOUSAND] if THOUSAND in wanted else [ONE]
+    with contextlib.ExitStack() as stack:
+        networks = {scenario: _start(bench, scenario, stack) for scenario in scenarios}
+        for scenario in bench.rounds("server-takeover", bench.runs(full=40, quick=5), scenarios):
+            take_over(bench, networks[scenario])
+    for network in networks.values():
+        count_flow_mods(bench, network)
+
+
+def _start(bench: Bench, scenario: str, stack: contextlib.ExitStack) -> Network:
+    directory = bench.lab_directory(scenario)
+    letter = "a" if scenario == ONE else "b"
+    lab = switches_only(generated(PAIRS[scenario], directory), directory, bench.prefix + letter)
+    stack.enter_context(lab)
+    lab.wait_ready(_READY_S)
+    return Network(scenario, lab, stack.enter_context(capture_control(lab)))
+
+
+def take_over(bench: Bench, network: Network) -> None:
+    """One takeover, and back."""
+    switches = access_switches(network.lab)
+    time.sleep(_REST_S)
+    journal = JournalTail(network.lab)
+    asked = time.time()
+    say(network.lab, "failed")
+    confirmed = journal.wait_applied(switches)
+    network.windows.append((asked, time.time()))
+    reference = ONE if network.scenario == THOUSAND else None
+    took = max(each["barrier_ms"] for each in confirmed)
+    bench.results.add(network.scenario, "decision_to_barrier_ms", "ms", took, reference=reference)
+    say(network.lab, "ready")
+    fail_back(network.lab)
+
+
+def count_flow_mods(bench: Bench, network: Network) -> None:
+    """For every takeover and every access switch; the transfer switch gets none."""
+    messages = dissect(network.control.file, network.lab.controller.openflow_port)
+    switches = len(access_switches(network.lab))
+    for start, end in network.windows:
+        for number in flow_mods_per_switch(messages, start, end, switches):
+            bench.results.add(network.scenario, "flow_mods_per_switch", "flow-mods", number)
+
+
+GROUP = Group((ONE, THOUSAND), "a whole server is moved by the manager's verdict", measure)

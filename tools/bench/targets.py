@@ -1,0 +1,57 @@
+"""What the figures must be (the goals of the project, not of a test: machines differ)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tools.bench.rows import OURS, Row
+
+
+@dataclass(frozen=True)
+class Target:
+    """An upper limit for one number of a row of our system."""
+
+    scenario: str
+    metric: str
+    what: str
+    """`median`, `p99`, `max`, `ratio` or `lost`."""
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.what} ≤ {self.limit:g}" if self.limit or self.what == "ratio" else f"{self.what} 0"
+
+    def kept(self, row: Row) -> bool | None:
+        """None when the row does not have that number."""
+        value = getattr(row, self.what)
+        return None if value is None else value <= self.limit
+
+
+TARGETS = (
+    Target("bounce", "trigger_extra_ms", "median", 2.0),
+    Target("bounce", "trigger_extra_ms", "p99", 10.0),
+    Target("bounce", "trigger_extra_ms", "lost", 0),
+    Target("bounce-no-controller", "trigger_extra_ms", "ratio", 1.1),
+    Target("bounce-no-controller", "trigger_extra_ms", "lost", 0),
+    Target("port-down", "interruption_ms", "ratio", 1.25),
+    Target("port-down-no-controller", "interruption_ms", "ratio", 1.1),
+    Target("server-takeover-1", "flow_mods_per_switch", "max", 1),
+    Target("server-takeover-1000", "flow_mods_per_switch", "max", 1),
+    Target("server-takeover-1000", "decision_to_barrier_ms", "ratio", 1.2),
+    Target("install-1000", "connect_to_ready_s", "max", 10.0),
+    Target("restart-idle", "changes_sent", "max", 0),
+    Target("restart-idle", "lost_requests", "lost", 0),
+    Target("steady-10000", "packet_ins_per_s", "max", 0),
+    Target("steady-10000", "packet_ins_per_s", "lost", 0),
+)
+
+
+def targets_of(row: Row) -> list[Target]:
+    if row.system != OURS:
+        return []
+    return [target for target in TARGETS if (target.scenario, target.metric) == (row.scenario, row.metric)]
+
+
+def verdict(row: Row) -> str:
+    """`median ≤ 2: yes, p99 ≤ 10: no`; empty when nothing is demanded of this row."""
+    words = {True: "yes", False: "no", None: "not measured"}
+    return ", ".join(f"{target}: {words[target.kept(row)]}" for target in targets_of(row))

@@ -7,13 +7,15 @@ What a lab wrote is in out/tests/<module>.<test>/ and stays there when the test 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.lab.world import EXAMPLES, World
+from tests.lab.world import EXAMPLES, ROOT, World
 
 Build = Callable[..., World]
 
@@ -33,3 +35,15 @@ def build(run_dir: Path) -> Iterator[Build]:
 def world(build: Build) -> World:
     """Figure 1: everything runs, everything is on its active side, every user is served."""
     return build()
+
+
+@pytest.fixture(scope="module")
+def shared_run_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A directory out/tests/<module>/ for a lab that a whole module shares; it stays if a test of the module fails."""
+    directory = ROOT / "out" / "tests" / request.path.stem
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    failed_before = request.session.testsfailed
+    yield directory
+    if request.session.testsfailed == failed_before and not os.environ.get("KIRIKAE_KEEP"):
+        shutil.rmtree(directory)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.captures import Captures, Tap
+from tools.processes import LabError
 from topologies.lab import Lab
 
 PACKET_IN, FLOW_MOD, GROUP_MOD = 10, 14, 15  # OpenFlow 1.3 section 7.1, enum ofp_type
@@ -31,16 +32,24 @@ class ControlChannel:
 @contextlib.contextmanager
 def recorded(lab: Lab) -> Iterator[ControlChannel]:
     """Record the control channel as long as the context lasts."""
-    port = lab.controller.openflow_port
-    channel = ControlChannel()
-    with Captures(lab.processes, lab.run_dir / "pcap", [Tap("lo")], immediate=True):
+    port, channel = lab.controller.openflow_port, ControlChannel()
+    pcap = lab.run_dir / "pcap" / "control.pcap"
+    command = ["tcpdump", "-i", "lo", "-n", "-p", "-s", "0", "-B", "8192", "-Z", "root", "-U", "--immediate-mode"]
+    recorder = lab.processes.start("tcpdump-control", [*command, "-w", str(pcap), f"tcp port {port}"])
+    recorder.wait_for_output("listening on")
+    try:
         yield channel
-    channel.messages = _read(lab.run_dir / "pcap" / "lo.pcap", port)
+    finally:
+        recorder.signal(signal.SIGINT)
+        recorder.wait(5.0)
+    if "\n0 packets dropped by kernel" not in recorder.output():
+        raise LabError(f"the recording is not whole{recorder.last_words()}")
+    channel.messages = _read(pcap, port)
 
 
 def _read(pcap: Path, port: int) -> dict[int, Counter[str]]:
     fields = ["-T", "fields", "-e", "tcp.stream", "-e", "openflow_v4.type"]
-    command = ["tshark", "-r", str(pcap), "-d", f"tcp.port=={port},openflow", "-Y", f"tcp.port=={port}", *fields]
+    command = ["tshark", "-r", str(pcap), "-d", f"tcp.port=={port},openflow", *fields]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     messages: dict[int, Counter[str]] = {}
     for line in said.splitlines():

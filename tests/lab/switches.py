@@ -46,3 +46,8 @@ def ovs_ofctl(*words: str) -> str:
 def ovs_vsctl(*words: str) -> str:
     done = subprocess.run(["ovs-vsctl", "--timeout=10", *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def count_now() -> None:
+    """Let Open vSwitch add up at once what its datapath counted: it does so every half second by itself."""
+    subprocess.run(["ovs-appctl", "--timeout=10", "revalidator/purge"], capture_output=True, check=True)

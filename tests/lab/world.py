@@ -15,6 +15,7 @@ from tests.lab.switches import sides_in
 from tools.faults import Faults
 from tools.processes import LabError, wait_until
 from topologies.lab import Lab
+from topologies.plan import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -80,17 +81,19 @@ class World:
 
     def mend_server(self, side: str = "active") -> None:
         """Start a killed server again; its terminators reach it, and the manager says that it is ready."""
-        host = next(each for each in self.lab.network.of_role("server") if str(each.side) == side)
+        self.restart_server(side)
+        self.say(self._server(side).server or "", side, "ready")
+
+    def restart_server(self, side: str = "active") -> None:
+        """Start a killed server again; its terminators reach it."""
+        host = self._server(side)
         self.faults.restart_server(host.name)
         terminators = [each for each in self.lab.network.of_role("terminator") if each.side is host.side]
         mine = [each.name for each in terminators if each.pairs[0].server == host.server]
-        self.wait(lambda: all(map(self.reaches, mine)), f"{', '.join(mine)} reach {host.name}")
-        self.say(str(host.server), side, "ready")
+        self.wait(lambda: all(map(self.lab.reaches_server, mine)), f"{', '.join(mine)} reach {host.name}")
 
-    def reaches(self, terminator: str) -> bool:
-        """By its own word, a terminator reaches its server."""
-        said = [record["event"] for record in self.lab.processes.get(terminator).records() if "event" in record]
-        return not said or said[-1] == "server-reachable"
+    def _server(self, side: str) -> Host:
+        return next(each for each in self.lab.network.of_role("server") if str(each.side) == side)
 
     def side(self, pair: str) -> str:
         """Where a terminator pair is steered."""

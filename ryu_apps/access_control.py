@@ -9,6 +9,7 @@ and the journal are kept.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ class AccessControl(app_manager.RyuApp):
     def start(self) -> None:
         with _clear_end():
             self.device.start()
+        _collect_in_small_steps()
         super().start()
 
     def stop(self) -> None:
@@ -99,6 +101,17 @@ class AccessControl(app_manager.RyuApp):
     @loud
     def error(self, event: Any) -> None:
         self.device.switch_refused(event.msg)
+
+
+def _collect_in_small_steps() -> None:
+    """Keep Python's garbage collector from stopping everything for long (0.2 s with 1000 terminator pairs, measured).
+
+    What is loaded now stays and is not looked through again. What lives longer than some seconds is looked through
+    rarely: rules and messages are no cyclic garbage, they go when nobody uses them any more.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 1_000)
 
 
 @contextmanager

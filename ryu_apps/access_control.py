@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,7 @@ class AccessControl(app_manager.RyuApp):
         for option, value in listen_as_configured(configuration).items():
             cfg.CONF.set_default(option, value)  # an option on the command line still wins
         with _clear_end():
+            _check_ports()
             self.device = Device(configuration, _clerk(configuration))
         wsgi.register(Northbound, {"device": self.device})
 
@@ -101,6 +103,23 @@ class AccessControl(app_manager.RyuApp):
     @loud
     def error(self, event: Any) -> None:
         self.device.switch_refused(event.msg)
+
+
+def _check_ports() -> None:
+    """Raise OSError when somebody else listens where we shall: Ryu would run on, deaf to switches."""
+    with_tls = cfg.CONF.ctl_privkey is not None and cfg.CONF.ctl_cert is not None  # as Ryu decides it
+    openflow = "ofp_ssl_listen_port" if with_tls else "ofp_tcp_listen_port"
+    options = {openflow: cfg.CONF.ofp_listen_host, "wsapi_port": cfg.CONF.wsapi_host}
+    for option, host in options.items():
+        port = cfg.CONF[option]
+        if port is None or "/" in host:  # the path of a Unix socket
+            continue
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise OSError(f"cannot listen on {host} port {port} ({option}): {error.strerror}") from None
 
 
 def _collect_in_small_steps() -> None:

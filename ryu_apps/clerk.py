@@ -5,11 +5,14 @@ A takeover never waits for a disk: one native thread writes, in the order of the
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from eventlet import tpool
 from ryu.lib import hub
@@ -41,6 +44,7 @@ class Clerk:
 
     def __init__(self, directory: Path, journal: Path) -> None:
         """Raises StoreError, JournalError or OSError that says what to do."""
+        self._lock = _lock(directory)
         self._store = Store(directory / "state.sqlite")
         self._journal = Journal(journal)
         self._queue = hub.Queue()
@@ -75,6 +79,7 @@ class Clerk:
             hub.joinall([self._thread])
         self._store.close()
         self._journal.close()
+        self._lock.close()
 
     # --- what to write ----------------------------------------------------------------------------------------------
 
@@ -143,3 +148,23 @@ class Clerk:
         elif failed is None and self._failing:
             LOG.info("can write again")
         self._failing = failed is not None
+
+
+def _lock(directory: Path) -> IO[str]:
+    """An open file that no other process can have locked: two controllers must not share a state. It ends with us."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = open(directory / "controller.lock", "a+")  # noqa: SIM115 (held as long as the controller lives)
+    except OSError as error:
+        raise StoreError(f"{directory} cannot be used ({error}): configure another state directory") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise StoreError(f"{directory} belongs to a controller that runs (process {owner}): end it first") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file

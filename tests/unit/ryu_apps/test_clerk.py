@@ -144,6 +144,14 @@ def test_what_cannot_be_written_at_all_ends_the_controller(tmp_path, ended):
     ended.clear()
 
 
+def test_two_clerks_do_not_share_a_directory(tmp_path):
+    first = Clerk(tmp_path, tmp_path / "events.jsonl")
+    with pytest.raises(StoreError, match="belongs to a controller that runs"):
+        Clerk(tmp_path, tmp_path / "events.jsonl")
+    first.stop()
+    Clerk(tmp_path, tmp_path / "events.jsonl").stop()
+
+
 def test_a_damaged_state_says_so(tmp_path):
     (tmp_path / "state.sqlite").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 20)
     with pytest.raises(StoreError, match="is damaged"):

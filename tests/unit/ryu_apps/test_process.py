@@ -139,6 +139,32 @@ def test_without_a_configuration(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("which", "option"), [("openflow_port", "ofp_tcp_listen_port"), ("api_port", "wsapi_port")])
+def test_a_port_that_is_taken_is_named(tmp_path: Path, which: str, option: str) -> None:
+    controller = Controller(tmp_path)
+    with socket.create_server(("127.0.0.1", getattr(controller, which))) as other:
+        controller.start()
+        assert controller.process.wait(START_S) == 1
+        port = other.getsockname()[1]
+    assert f"cannot listen on 127.0.0.1 port {port} ({option}): Address already in use" in controller.said
+    assert "Traceback" not in controller.said
+
+
+def test_two_controllers_do_not_share_a_state(controller: Callable[..., Controller], tmp_path: Path) -> None:
+    first = controller()
+    second = Controller(tmp_path)
+    second.log = tmp_path / "second.log"
+    second.start()
+    assert second.process.wait(START_S) == 1
+    assert f"belongs to a controller that runs (process {first.process.pid}): end it first" in second.said
+    first.process.kill()
+    first.process.wait()
+    second.start()
+    wait_until(second.listens, "the second listens once the first is dead")
+    second.process.kill()
+    second.process.wait()
+
+
 # --- HTTP ----------------------------------------------------------------------------------------------------------
 
 

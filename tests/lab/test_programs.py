@@ -14,12 +14,12 @@ from kirikae.pipeline.program import compile_program
 from kirikae.pipeline.rules import Kind, kind_cookie
 from kirikae.pipeline.switchview import look_from
 from kirikae.steering import Steering
-from tests.lab.configurations import FIGURE1, figure1, plain
+from tests.lab.configurations import plain
 from tests.lab.scratch import Scratch, scratch_switches
 from tools.processes import wait_until
 
 pytestmark = pytest.mark.lab
-EXAMPLES = FIGURE1.parent
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTHING = {"s1": 0, "s2": 0, "s3": 0, "t1": 0}
 LEARNED_TOKYO_1 = (
     f"cookie={kind_cookie(Kind.LEARNED_STATE):#x},table=5,priority=200,"
@@ -35,7 +35,7 @@ LEARNED_HOST = (
 @pytest.fixture
 def scratch(run_dir: Path) -> Iterator[Scratch]:
     """Figure 1's switches; the controller is not started."""
-    with scratch_switches(FIGURE1, run_dir) as made:
+    with scratch_switches(EXAMPLES / "figure1.yaml", run_dir) as made:
         yield made
 
 
@@ -50,19 +50,14 @@ def wanted(scratch: Scratch) -> dict[str, int]:
     return {name: len({rule.key for rule in program.rules}) for name, program in programs.items()}
 
 
-@pytest.mark.parametrize(
-    "example", ["figure1.yaml", "figure1-ipv6.yaml", "two-server-pairs.yaml", "plain", "plain-ipv6"]
-)
-def test_a_program_is_taken_whole_and_once(example: str, run_dir: Path) -> None:
-    path = EXAMPLES / example
-    if example == "plain":
-        path = figure1(run_dir, *plain("s1", "s2", "s3"))
-    elif example == "plain-ipv6":
-        path = run_dir / "plain-ipv6.yaml"
-        text = (EXAMPLES / "figure1-ipv6.yaml").read_text()
-        for old, new in plain("s1", "s2", "s3"):
-            text = text.replace(old, new)
-        path.write_text(text)
+@pytest.mark.parametrize("extensions", ["nicira", "plain"])
+@pytest.mark.parametrize("example", ["figure1.yaml", "figure1-ipv6.yaml", "two-server-pairs.yaml"])
+def test_a_program_is_taken_whole_and_once(example: str, extensions: str, run_dir: Path) -> None:
+    text = (EXAMPLES / example).read_text()
+    for old, new in plain("s1", "s2", "s3") if extensions == "plain" else ():
+        text = text.replace(old, new)
+    path = run_dir / example
+    path.write_text(text)
     with scratch_switches(path, run_dir) as scratch:
         scratch.start()
         rules = wanted(scratch)

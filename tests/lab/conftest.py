@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.lab.world import EXAMPLES, ROOT, World
+from tests.lab.configurations import FIGURE1
+from tests.lab.world import ROOT, World
 
 Build = Callable[..., World]
 
@@ -25,7 +26,7 @@ def build(run_dir: Path) -> Iterator[Build]:
     """Makes one lab from a configuration file; see World.running for the options."""
     with contextlib.ExitStack() as labs:
 
-        def make(configuration: Path = EXAMPLES / "figure1.yaml", **options: Any) -> World:
+        def make(configuration: Path = FIGURE1, **options: Any) -> World:
             return labs.enter_context(World.running(configuration, run_dir, **options))
 
         yield make

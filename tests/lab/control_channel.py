@@ -34,7 +34,8 @@ def recorded(lab: Lab) -> Iterator[ControlChannel]:
     """Record the control channel as long as the context lasts."""
     port, channel = lab.controller.openflow_port, ControlChannel()
     pcap = lab.run_dir / "pcap" / "control.pcap"
-    command = ["tcpdump", "-i", "lo", "-n", "-p", "-s", "0", "-B", "8192", "-Z", "root", "-U", "--immediate-mode"]
+    # In immediate mode each packet takes a place of the full length in the buffer (KiB): room for a thousand.
+    command = ["tcpdump", "-i", "lo", "-n", "-p", "-s", "66000", "-B", "66000", "-Z", "root", "-U", "--immediate-mode"]
     recorder = lab.processes.start("tcpdump-control", [*command, "-w", str(pcap), f"tcp port {port}"])
     recorder.wait_for_output("listening on")
     try:

@@ -13,14 +13,14 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from kirikae.wire import BOUNCE_MAC, GATEWAY_MAC
+from tests.lab.configurations import FIGURE1_OF
 from tests.lab.forgeries import MARK, NET, Forgery, forged_bounces, forged_unreachables, spoofed
 from tests.lab.switches import count_now
 from tests.lab.wire import Wire
-from tests.lab.world import EXAMPLES, World
+from tests.lab.world import World
 
 pytestmark = pytest.mark.lab
 
-FIGURE1 = {4: EXAMPLES / "figure1.yaml", 6: EXAMPLES / "figure1-ipv6.yaml"}
 ACCESS_HOSTS = ["u1", "u2", "u3", "ta1", "ta2", "ta3", "ts1", "ts2", "ts3"]
 
 
@@ -35,7 +35,9 @@ def labs(shared_run_dir: Path) -> Iterator[dict]:
 def world(labs: dict, version: int) -> World:
     if labs.get("version") != version:
         labs["stack"].close()
-        labs["world"] = labs["stack"].enter_context(World.running(FIGURE1[version], labs["run_dir"] / f"ipv{version}"))
+        labs["world"] = labs["stack"].enter_context(
+            World.running(FIGURE1_OF[version], labs["run_dir"] / f"ipv{version}")
+        )
         labs["version"] = version
     return labs["world"]
 

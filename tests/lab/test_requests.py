@@ -11,13 +11,13 @@ import pytest
 from kirikae.wire import GATEWAY_MAC
 from tests.lab import control_channel
 from tests.lab.captured import frames
+from tests.lab.configurations import FIGURE1_OF
 from tests.lab.conftest import Build
 from tests.lab.control_channel import PACKET_IN
-from tests.lab.world import EXAMPLES, World
+from tests.lab.world import World
 
 pytestmark = pytest.mark.lab
 
-FIGURE1 = {4: "figure1.yaml", 6: "figure1-ipv6.yaml"}
 SERVICE = {4: "10.50.0.1", 6: "fd00:50::1"}
 
 
@@ -28,7 +28,7 @@ def version(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def world(build: Build, version: int) -> World:
-    return build(EXAMPLES / FIGURE1[version])
+    return build(FIGURE1_OF[version])
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.lab import control_channel
+from tests.lab.configurations import FIGURE1_OF
 from tests.lab.conftest import Build
 from tests.lab.control_channel import FLOW_MOD, GROUP_MOD
-from tests.lab.world import EXAMPLES, PATIENT, World
+from tests.lab.world import PATIENT, World
 
 pytestmark = pytest.mark.lab
 
-BOTH_FAMILIES = pytest.mark.parametrize(
-    "configuration", [EXAMPLES / "figure1.yaml", EXAMPLES / "figure1-ipv6.yaml"], ids=["IPv4", "IPv6"]
-)
+BOTH_FAMILIES = pytest.mark.parametrize("configuration", [FIGURE1_OF[4], FIGURE1_OF[6]], ids=["IPv4", "IPv6"])
 
 
 # --- bounces -------------------------------------------------------------------------------------------------------

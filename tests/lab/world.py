@@ -18,7 +18,6 @@ from topologies.lab import Lab
 from topologies.plan import Host
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "examples"
 SOON_S = 10.0
 """How long to wait for what takes milliseconds on an idle machine."""
 PATIENT = ("--timeout-s", "1", "--missed-limit", "10")

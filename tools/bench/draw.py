@@ -20,7 +20,8 @@ _DRAWN_UNITS = ("ms", "s")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c;
   background: #fff }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 2rem 0 .3rem } p { margin: .3rem 0 }
+h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 2rem 0 .3rem }
+h3 { font-size: 1rem; font-weight: normal; margin: 1rem 0 .2rem } p { margin: .3rem 0 }
 svg { display: block; width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; fill: #333 }
 .wide { overflow-x: auto } table { border-collapse: collapse; font-size: 13px }
 td, th { border-bottom: 1px solid #ddd; padding: .2rem .5rem; text-align: left; white-space: nowrap }
@@ -49,9 +50,11 @@ def page(groups: Iterable[Group], results: Results, machine: str) -> str:
 def _charts(group: Group, results: Results) -> Iterator[str]:
     """One chart for each metric that has a spread."""
     series = [each for each in results.of_scenarios(group.scenarios) if each.unit in _DRAWN_UNITS]
+    if series:
+        yield f"<h2>{escape(', '.join(group.scenarios))}: {escape(group.about)}</h2>"
     for metric in dict.fromkeys(each.metric for each in series):
         mine = [each for each in series if each.metric == metric]
-        yield f"<h2>{escape(metric)}: {escape(group.about)}</h2>{box_plots(mine)}"
+        yield f"<h3>{escape(metric)}</h3>{box_plots(mine)}"
 
 
 def box_plots(series: Sequence[Series]) -> str:

@@ -186,6 +186,7 @@ class Lab:
     def wait_ready(self, timeout_s: float = 30.0) -> None:
         """Until every switch holds its program, by the controller's word. Raises LabError, at once when it ended."""
         self._wait(self.controller.ready, timeout_s, "the controller is ready")
+        openvswitch.reconnect_soon(self.managed_bridges)
 
     def _wait(self, holds: Callable[[], bool], timeout_s: float, what: str) -> None:
         process = self._controller.process if self._controller else None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from scapy.layers.inet import UDP, fragment
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
+from scapy.layers.inet6 import IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
 
 from kirikae.wire import BOUNCE_MAC, GATEWAY_MAC
 from tests.lab.configurations import FIGURE1_OF
-from tests.lab.forgeries import MARK, NET, Forgery, forged_bounces, forged_unreachables, spoofed
+from tests.lab.forgeries import MARK, NET, Addresses, Forgery, forged_bounces, forged_unreachables, spoofed
 from tests.lab.switches import count_now
 from tests.lab.wire import Wire
 from tests.lab.world import World
@@ -24,22 +24,59 @@ pytestmark = pytest.mark.lab
 ACCESS_HOSTS = ["u1", "u2", "u3", "ta1", "ta2", "ta3", "ts1", "ts2", "ts3"]
 
 
+class Scene:
+    """One lab for all tests of an IP version, and an ear at every host of the access network."""
+
+    def __init__(self, stack: contextlib.ExitStack, version: int, run_dir: Path) -> None:
+        self.version = version
+        self.world = stack.enter_context(World.running(FIGURE1_OF[version], run_dir))
+        self.wires = {host: stack.enter_context(Wire(self.world.lab, host)) for host in ACCESS_HOSTS}
+
+    def counted(self, fate: str) -> int:
+        if fate == "rejected":
+            return sum(self.world.rejected().values())
+        count_now()
+        return self.world.drops(fate)
+
+    def goes_nowhere(self, forgery: Forgery) -> None:
+        """Send it; it is counted as it should be, nobody hears it, and nothing moves."""
+        # Twice, as the first packet of a flow takes another way through Open vSwitch than those after it. What goes to
+        # the controller is limited to some per second: once.
+        times = 1 if forgery.fate == "rejected" else 2
+        before, decisions = self.counted(forgery.fate), len(self.world.decisions())
+        self.heard()
+        frame = forgery.frame.copy()
+        frame.src = self.wires[forgery.sender].mac
+        self.wires[forgery.sender].send(*[frame] * times)
+        self.world.wait(lambda: self.counted(forgery.fate) >= before + times, f"it is counted as {forgery.fate}")
+        assert self.heard() == {}
+        assert self.counted(forgery.fate) == before + times
+        assert len(self.world.decisions()) == decisions
+
+    def heard(self) -> dict[str, list[bytes]]:
+        """Who heard a forged frame since last time."""
+        frames = {host: [frame for frame in wire.heard() if MARK in frame] for host, wire in self.wires.items()}
+        return {host: found for host, found in frames.items() if found}
+
+
 @pytest.fixture(scope="module")
-def labs(shared_run_dir: Path) -> Iterator[dict]:
-    """The lab of the moment: one for IPv4, then one for IPv6. Nothing in this module changes where a pair is."""
+def scenes(shared_run_dir: Path) -> Iterator[Callable[[int], Scene]]:
+    """The scene of an IP version; one lab at a time. Nothing in this module changes where a pair is, but the last."""
     with contextlib.ExitStack() as stack:
-        yield {"stack": stack, "run_dir": shared_run_dir}
+        current: list[Scene] = []
+
+        def scene(version: int) -> Scene:
+            if not current or current[0].version != version:
+                stack.close()
+                current[:] = [Scene(stack, version, shared_run_dir / f"IPv{version}")]
+            return current[0]
+
+        yield scene
 
 
 @pytest.fixture
-def world(labs: dict, version: int) -> World:
-    if labs.get("version") != version:
-        labs["stack"].close()
-        labs["world"] = labs["stack"].enter_context(
-            World.running(FIGURE1_OF[version], labs["run_dir"] / f"ipv{version}")
-        )
-        labs["version"] = version
-    return labs["world"]
+def scene(scenes: Callable[[int], Scene], version: int) -> Scene:
+    return scenes(version)
 
 
 def cases(make) -> pytest.MarkDecorator:
@@ -49,73 +86,40 @@ def cases(make) -> pytest.MarkDecorator:
 
 
 @cases(forged_bounces)
-def test_a_forged_bounce_is_dropped_and_counted(world: World, version: int, name: str):
-    goes_nowhere(world, forged_bounces(NET[version])[name])
+def test_a_forged_bounce_is_dropped_and_counted(scene: Scene, version: int, name: str):
+    scene.goes_nowhere(forged_bounces(NET[version])[name])
 
 
 @cases(forged_unreachables)
-def test_a_forged_unreachable_moves_nobody(world: World, version: int, name: str):
-    goes_nowhere(world, forged_unreachables(NET[version])[name])
+def test_a_forged_unreachable_moves_nobody(scene: Scene, version: int, name: str):
+    scene.goes_nowhere(forged_unreachables(NET[version])[name])
 
 
 @cases(spoofed)
-def test_what_nobody_may_send_goes_nowhere(world: World, version: int, name: str):
-    goes_nowhere(world, spoofed(NET[version])[name])
+def test_what_nobody_may_send_goes_nowhere(scene: Scene, version: int, name: str):
+    scene.goes_nowhere(spoofed(NET[version])[name])
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_a_request_in_fragments_passes(world: World, version: int):
-    net = NET[version]
-    large = net.packet(net.user1, net.service) / UDP(sport=4000, dport=5060) / Raw(MARK * 200)
-    pieces = fragment(large, 1000) if version == 4 else fragment6(large_with_header(large), 1000)
-    with Wire(world.lab, "u1") as user, Wire(world.lab, "ta1") as terminator:
-        for piece in pieces:
-            user.send(Ether(dst=GATEWAY_MAC, src=user.mac) / piece)
-        for _ in pieces:
-            terminator.hear(lambda frame: MARK in frame)
-    assert len(pieces) == 3
-
-
-def large_with_header(packet: Packet) -> Packet:
-    """An IPv6 packet with the extension header that scapy wants where the fragment header shall be."""
-    return IPv6(src=packet.src, dst=packet.dst) / IPv6ExtHdrFragment() / packet.payload
-
-
-@pytest.mark.parametrize("version", [4, 6])
-def test_the_genuine_ones_are_believed(world: World, version: int):
-    """Last, because they do move a pair: what the forgeries above were made of is not wrong in any other way."""
-    net = NET[version]
-    quoted = net.request(net.user2, net.active2)
-    with Wire(world.lab, "ta1") as first, Wire(world.lab, "ta2") as second, Wire(world.lab, "ts1") as spare:
-        first.send(Ether(dst=BOUNCE_MAC, src=first.mac) / net.request(net.user1, net.active1))
-        assert MARK in spare.hear(lambda frame: MARK in frame)
-        world.wait_move("tokyo+1 to spare")
-        unreachable = net.unreachable(net.active2, net.user2, quoted)
-        second.send(Ether(dst=GATEWAY_MAC, src=second.mac) / unreachable)
-        world.wait_move("tokyo to spare")  # two of three: the quorum
+def test_what_is_genuine_passes_and_is_believed(scene: Scene, version: int):
+    """Last, because it moves pairs: what the forgeries above were made of is not wrong in any other way."""
+    world, net, wires = scene.world, NET[version], scene.wires
+    pieces = fragments(net)
+    wires["u1"].send(*[Ether(dst=GATEWAY_MAC, src=wires["u1"].mac) / piece for piece in pieces])
+    for _ in pieces:
+        wires["ta1"].hear(lambda frame: MARK in frame)
+    wires["ta1"].send(Ether(dst=BOUNCE_MAC, src=wires["ta1"].mac) / net.request(net.user1, net.active1))
+    wires["ts1"].hear(lambda frame: MARK in frame)
+    world.wait_move("tokyo+1 to spare")
+    unreachable = net.unreachable(net.active2, net.user2, net.request(net.user2, net.active2))
+    wires["ta2"].send(Ether(dst=GATEWAY_MAC, src=wires["ta2"].mac) / unreachable)
+    world.wait_move("tokyo to spare")  # two of three: the quorum
     world.wait_agreed()
 
 
-def goes_nowhere(world: World, forgery: Forgery) -> None:
-    """Send it; it is counted as it should be, nobody hears it, and nothing moves."""
-    # Twice, as the first packet of a flow takes another way through Open vSwitch than those after it. What goes to
-    # the controller is limited to some per second: once.
-    times = 1 if forgery.fate == "rejected" else 2
-    before, decisions = counted(world, forgery.fate), len(world.decisions())
-    with contextlib.ExitStack() as stack:
-        wires = {host: stack.enter_context(Wire(world.lab, host)) for host in ACCESS_HOSTS}
-        frame = forgery.frame.copy()
-        frame.src = wires[forgery.sender].mac
-        wires[forgery.sender].send(*[frame] * times)
-        world.wait(lambda: counted(world, forgery.fate) >= before + times, f"it is counted as {forgery.fate}")
-        heard = {host: [frame for frame in wire.heard() if MARK in frame] for host, wire in wires.items()}
-    assert {host: frames for host, frames in heard.items() if frames} == {}
-    assert counted(world, forgery.fate) == before + times
-    assert len(world.decisions()) == decisions
-
-
-def counted(world: World, fate: str) -> int:
-    if fate == "rejected":
-        return sum(world.rejected().values())
-    count_now()
-    return world.drops(fate)
+def fragments(net: Addresses) -> list[Packet]:
+    """A request in three pieces."""
+    datagram = UDP(sport=4000, dport=5060) / Raw(MARK * 200)
+    if net.version == 4:
+        return list(fragment(net.packet(net.user1, net.service) / datagram, 1000))
+    return list(fragment6(net.packet(net.user1, net.service) / IPv6ExtHdrFragment() / datagram, 1000))

@@ -116,6 +116,11 @@ class World:
     def flow_mods_sent(self) -> dict[str, int]:
         return {name: switch["flow_mods_sent"] for name, switch in self.get("/v1/status")["switches"].items()}
 
+    def connected(self) -> set[str]:
+        """The switches that the controller talks to."""
+        _status, answer = self.lab.controller.get("/v1/ready")
+        return set(answer["switches"]) if isinstance(answer, dict) else set()
+
     # The journal
 
     def journal(self) -> list[dict[str, Any]]:

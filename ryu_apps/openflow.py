@@ -227,7 +227,7 @@ def delete_group(datapath: Any, number: int) -> Any:
 
 
 def change_meter(datapath: Any, how: str, meter: Meter) -> Any:
-    bands = [parser.OFPMeterBandDrop(rate=meter.packets_per_s, burst_size=meter.packets_per_s)]
+    bands = [parser.OFPMeterBandDrop(rate=meter.packets_per_s, burst_size=meter.burst)]
     flags = ofp.OFPMF_PKTPS | ofp.OFPMF_BURST
     return parser.OFPMeterMod(datapath, METER_COMMANDS[how], flags, meter.number, bands)
 
@@ -258,10 +258,11 @@ def _group_bytes(group_type: int, buckets: list) -> bytes:
     return bytes(buf)
 
 
-def reported_meter(stats: Any) -> tuple[int, int]:
-    """Number and packets per second of an entry of OFPMP_METER_CONFIG; -1 when it is no meter of ours."""
-    simple = len(stats.bands) == 1 and stats.flags & ofp.OFPMF_PKTPS
-    return stats.meter_id, stats.bands[0].rate if simple else -1
+def reported_meter(stats: Any) -> tuple[int, Meter | None]:
+    """Number and meter of an entry of OFPMP_METER_CONFIG; None when it is no meter of our kind."""
+    if len(stats.bands) != 1 or not stats.flags & ofp.OFPMF_PKTPS:
+        return stats.meter_id, None
+    return stats.meter_id, Meter(stats.meter_id, stats.bands[0].rate, stats.bands[0].burst_size)
 
 
 @dataclass(frozen=True)

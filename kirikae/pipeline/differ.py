@@ -49,8 +49,8 @@ class Held:
     rules: tuple[HeldRule, ...] = ()
     groups: Mapping[int, object] = field(default_factory=dict)
     """Number -> the group in any form that compares equal to the shell's form of the wanted one."""
-    meters: Mapping[int, int] = field(default_factory=dict)
-    """Number -> packets per second."""
+    meters: Mapping[int, Meter | None] = field(default_factory=dict)
+    """By number; None is a meter of another kind than ours."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,13 @@ class Comparison:
         """What makes the switch hold what is wanted."""
         agreed, agreed_keys = _agreeing_learned(configuration, steering, self._held)
         wanted_meters = {meter.number: meter for meter in meters}
-        rates = {number: meter.packets_per_s for number, meter in wanted_meters.items()}
         return Changes(
-            tuple(_changed(wanted_meters, rates, self._held.meters)),
+            tuple(_changed(wanted_meters, wanted_meters, self._held.meters)),
             tuple(self._changed_groups),
             in_order(rule for rule in self._missing if rule.key not in agreed_keys),
             tuple(rule for rule in self._held.rules if not self._may_stay(rule) and rule not in agreed),
             superfluous_groups=tuple(number for number in self._held.groups if number not in self._groups),
-            superfluous_meters=tuple(number for number in self._held.meters if number not in rates),
+            superfluous_meters=tuple(number for number in self._held.meters if number not in wanted_meters),
         )
 
     def _may_stay(self, rule: HeldRule) -> bool:

@@ -87,7 +87,7 @@ def _terminator_port(
             ),
             Kind.PUNT_UNREACHABLE,
             (ToController(),),
-            meter=view.meters.copy(terminator),
+            meter=view.meters.unreachable(terminator),
         )
     speaks = family.fields(src=own)
     # An ICMP error quotes the terminator's own address: users must not see it.

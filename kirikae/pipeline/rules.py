@@ -258,6 +258,8 @@ class Meter:
 
     number: int
     packets_per_s: int
+    burst: int
+    """How many may come at once after a pause."""
 
 
 def match(**fields: Value | tuple[Value, Value]) -> Match:

@@ -19,24 +19,29 @@ class UnknownPort(Exception):
 
 
 class Meters:
-    """Hands out meter numbers and remembers their rates: two per active terminator, three per switch."""
+    """Hands out meter numbers and remembers their rates: three per active terminator, two per switch."""
 
     HOSTS, NEIGHBOURS, PER_TERMINATOR = 1, 2, 16
 
     def __init__(self, terminators: tuple[tuple[Terminator, int], ...], bounce_per_s: int, copy_per_s: int) -> None:
-        self._first = {t: self.PER_TERMINATOR + 2 * i for i, (t, _) in enumerate(terminators) if t.side is Side.ACTIVE}
+        self._first = {t: self.PER_TERMINATOR + 3 * i for i, (t, _) in enumerate(terminators) if t.side is Side.ACTIVE}
         self._bounce_per_s, self._copy_per_s = bounce_per_s, copy_per_s
         self._used: dict[int, Meter] = {}
 
-    def _use(self, number: int, packets_per_s: int) -> int:
-        self._used[number] = Meter(number, packets_per_s)
+    def _use(self, number: int, packets_per_s: int, burst: int | None = None) -> int:
+        self._used[number] = Meter(number, packets_per_s, packets_per_s if burst is None else burst)
         return number
 
     def bounce(self, terminator: Terminator) -> int:
         return self._use(self._first[terminator], self._bounce_per_s)
 
     def copy(self, terminator: Terminator) -> int:
-        return self._use(self._first[terminator] + 1, self._copy_per_s)
+        """Of copies one is enough to decide; more only keep switch and controller from their work at the worst time."""
+        return self._use(self._first[terminator] + 1, self._copy_per_s, burst=1)
+
+    def unreachable(self, terminator: Terminator) -> int:
+        """Each quotes a request that only the controller can route again."""
+        return self._use(self._first[terminator] + 2, self._copy_per_s)
 
     def hosts(self) -> int:
         return self._use(self.HOSTS, 100)

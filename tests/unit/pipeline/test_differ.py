@@ -7,7 +7,7 @@ from kirikae.pipeline import metadata as bits
 from kirikae.pipeline.differ import Comparison, Held, HeldRule, learned_pairs, route_change, state_change
 from kirikae.pipeline.paths import find_paths
 from kirikae.pipeline.program import compile_routes, compile_state
-from kirikae.pipeline.rules import Kind, kind_cookie
+from kirikae.pipeline.rules import Kind, Meter, kind_cookie
 from kirikae.pipeline.switchview import look_from
 from kirikae.pipeline.tables import TABLES
 from kirikae.steering import Steering
@@ -21,7 +21,7 @@ FIGURE1 = figure1()
 def held_by(program, *more):
     rules = [HeldRule(TABLES[rule.table].number, rule.priority, rule.cookie, rule.match) for rule in program.rules]
     groups = {group.number: group for group in program.routes.groups}
-    return Held((*rules, *more), groups, {meter.number: meter.packets_per_s for meter in program.meters})
+    return Held((*rules, *more), groups, {meter.number: meter for meter in program.meters})
 
 
 def learned(pair):
@@ -85,7 +85,7 @@ def test_changed_groups_and_meters_are_modified_and_extra_ones_deleted():
     held = held_by(program)
     first = program.routes.groups[0].number
     groups = {**held.groups, first: "something else", 77: "unknown"}
-    changes = compare(program, ACTIVE, Held(held.rules, groups, {**held.meters, 16: 1, 99: 5}))
+    changes = compare(program, ACTIVE, Held(held.rules, groups, {**held.meters, 16: Meter(16, 1, 1), 99: None}))
     assert [(how, group.number) for how, group in changes.groups] == [("modify", first)]
     assert [(how, meter.number) for how, meter in changes.meters] == [("modify", 16)]
     assert (changes.superfluous_groups, changes.superfluous_meters) == ((77,), (99,))

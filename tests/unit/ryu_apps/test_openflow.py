@@ -372,11 +372,11 @@ def test_groups_and_meters_are_changed_and_deleted(how):
     assert (sent.command, sent.type) == ({"add": ofp.OFPGC_ADD, "modify": ofp.OFPGC_MODIFY}[how], ofp.OFPGT_FF)
     assert [(b.watch_port, b.watch_group) for b in sent.buckets] == [(3, ofp.OFPG_ANY), (4, ofp.OFPG_ANY)]
     wire(sent)
-    meter = openflow.change_meter(DATAPATH, how, Meter(16, 1000))
+    meter = openflow.change_meter(DATAPATH, how, Meter(16, 1000, 1000))
     wire(meter)
     assert meter.command == {"add": ofp.OFPMC_ADD, "modify": ofp.OFPMC_MODIFY}[how]
     assert meter.flags == ofp.OFPMF_PKTPS | ofp.OFPMF_BURST
-    assert openflow.reported_meter(meter) == (16, 1000)
+    assert openflow.reported_meter(meter) == (16, Meter(16, 1000, 1000))
     gone_group, gone_meter = openflow.delete_group(DATAPATH, 5), openflow.delete_meter(DATAPATH, 6)
     assert (gone_group.command, gone_group.group_id) == (ofp.OFPGC_DELETE, 5)
     assert (gone_meter.command, gone_meter.meter_id) == (ofp.OFPMC_DELETE, 6)
@@ -388,9 +388,9 @@ def test_groups_and_meters_are_changed_and_deleted(how):
     ("flags", "bands"), [(ofp.OFPMF_KBPS, 1), (ofp.OFPMF_PKTPS, 0), (ofp.OFPMF_PKTPS, 2), (ofp.OFPMF_PKTPS, 1)]
 )
 def test_a_meter_of_somebody_else_is_never_taken_for_ours(flags, bands):
-    stats = parser.OFPMeterConfigStats(flags, 9, [parser.OFPMeterBandDrop(rate=50) for _ in range(bands)])
-    rate = 50 if (flags, bands) == (ofp.OFPMF_PKTPS, 1) else -1
-    assert openflow.reported_meter(stats) == (9, rate)
+    stats = parser.OFPMeterConfigStats(flags, 9, [parser.OFPMeterBandDrop(rate=50, burst_size=5)] * bands)
+    expected = Meter(9, 50, 5) if (flags, bands) == (ofp.OFPMF_PKTPS, 1) else None
+    assert openflow.reported_meter(stats) == (9, expected)
 
 
 def test_match_helper_and_table_numbers_agree_with_the_wire():

@@ -64,7 +64,7 @@ def batch(done=lambda *_: None, entry=None) -> Batch:
 def test_nothing_is_sent_to_what_is_not_there_yet_and_nothing_taken_away_that_is_still_used(connect):
     session = connect()
     changes = Changes(
-        meters=(("add", Meter(1, 10)),),
+        meters=(("add", Meter(1, 10, 10)),),
         groups=(("modify", Group(1, (Bucket(3, (Output(3),)),))),),
         rules=(RULE,),
         superfluous=(HeldRule(7, 1, 99, RawMatch(bytes.fromhex("0001000400000000"))),),

@@ -74,6 +74,7 @@ def test_a_stopped_bench_cleans_up(run_dir: Path):
         bench.send_signal(signal.SIGINT)
         output, _ = bench.communicate(timeout=60)
     assert bench.returncode == 130, output
+    assert "stopped by SIGINT" in output
     assert list(left_behind(out)) == []
 
 

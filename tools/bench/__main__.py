@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.bench import bounce, machine, port_down, scale, server_takeover, steady
+from tools.bench import bounce, machine, port_down, scale, server_takeover, steady, switches
 from tools.bench.bench import Bench, Group
 from tools.bench.draw import page
 from tools.bench.gaps import NotSwitched
@@ -93,12 +93,15 @@ def _measure_alone(bench: Bench, wanted: frozenset[str]) -> int:
     bench.screen.say(machine.in_words(described))
     try:
         with machine_for_us():
+            others = switches.bridges()
+            if others:
+                bench.screen.say(f"other bridges share this Open vSwitch, and may disturb it: {', '.join(others)}")
             failed = measure(bench, wanted, described)
     except LabBusyError as busy:
         bench.screen.say(str(busy))
         return 1
-    except KeyboardInterrupt:
-        bench.screen.say("stopped; what was measured is written")
+    except KeyboardInterrupt as stopped:
+        bench.screen.say(f"stopped by {stopped}; what was measured is written")
         return 130
     bench.screen.console.print(screen_table(bench.results.rows()))
     bench.screen.say(f"{bench.file}, {bench.out}/*.json, {bench.file.with_suffix('.html')}")
@@ -108,10 +111,10 @@ def _measure_alone(bench: Bench, wanted: frozenset[str]) -> int:
 def _stop_once() -> None:
     """The first Ctrl-C or SIGTERM ends the run, and further ones do not disturb the clean-up."""
 
-    def stop(_number: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

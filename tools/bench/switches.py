@@ -11,24 +11,29 @@ _OFCTL = ("ovs-ofctl", "-O", "OpenFlow13")
 _PID_FILE = Path("/var/run/openvswitch/ovs-vswitchd.pid")
 
 
-def disconnect(bridges: Sequence[str]) -> None:
+def bridges() -> list[str]:
+    """All that there are now."""
+    return subprocess.run(["ovs-vsctl", "--timeout=10", "list-br"], capture_output=True, text=True).stdout.split()
+
+
+def disconnect(names: Sequence[str]) -> None:
     """Take their controller away."""
     words = ["ovs-vsctl", "--timeout=10"]
-    for bridge in bridges:
+    for bridge in names:
         words += ["--", "del-controller", bridge]
     subprocess.run(words, check=True)
 
 
-def empty(bridges: Sequence[str]) -> None:
+def empty(names: Sequence[str]) -> None:
     """Remove every rule, group and meter."""
-    for bridge in bridges:
+    for bridge in names:
         for what in ("del-flows", "del-groups", "del-meters"):
             subprocess.run([*_OFCTL, what, bridge], check=True, capture_output=True)
 
 
-def rules(bridges: Sequence[str], what: str = "") -> int:
+def rules(names: Sequence[str], what: str = "") -> int:
     """How many rules these switches hold together; `what`: as ovs-ofctl takes it (`table=7`, `cookie=.../...`)."""
-    return sum(_flow_count(bridge, what) for bridge in bridges)
+    return sum(_flow_count(bridge, what) for bridge in names)
 
 
 def _flow_count(bridge: str, what: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -27,16 +28,24 @@ def shape(request: pytest.FixtureRequest) -> Path:
 
 
 @WITH_AND_WITHOUT
-def test_a_dead_port_and_then_a_dead_server_in_any_shape(build: Build, shape: Path, alive: bool):
+def test_failback_then_a_dead_port_then_a_dead_server_in_any_shape(build: Build, shape: Path, alive: bool):
     world = build(shape)
+    with world.requests(rate=200) as requests:
+        requests.wait_answers()
+        assert world.ask("takeover", "tokyo") == ""
+        requests.wait_answers()
+        assert world.ask("failback", "tokyo") == ""
+        requests.wait_answers()
+    assert (requests.lost, requests.twice) == ({}, {})
+    assert all(requests.sides(user) == ["active", "spare", "active"] for user in world.users)
     if not alive:
         world.faults.kill_controller()
     with world.requests(rate=200) as requests:
         requests.wait_answers()
         world.faults.cut_cable("ta1")
-        requests.wait_answers(100)
+        requests.wait_answers(50)
         world.faults.kill_server("sva")
-        requests.wait_answers(150)
+        requests.wait_answers(100)
     assert requests.sides("u1")[-1] == "spare"
     assert len(requests.lost.get("u1", [])) <= LITTLE * 200
     assert requests.sides("u2") == ["active", "spare"]
@@ -46,21 +55,6 @@ def test_a_dead_port_and_then_a_dead_server_in_any_shape(build: Build, shape: Pa
         world.lab.wait_ready()
     assert [world.side(pair) for pair in world.pairs] == ["spare", "spare"]
     world.wait_agreed()
-
-
-def test_takeover_and_failback_in_any_shape(build: Build, shape: Path):
-    world = build(shape)
-    with world.requests(rate=200) as requests:
-        requests.wait_answers()
-        assert world.ask("takeover", "tokyo+1") == ""
-        requests.wait_answers()
-        assert world.ask("takeover", "tokyo") == ""
-        requests.wait_answers()
-        assert world.ask("failback", "tokyo") == ""
-        requests.wait_answers()
-    assert (requests.lost, requests.twice) == ({}, {})
-    assert all(requests.sides(user) == ["active", "spare", "active"] for user in world.users)
-    assert "1 received" in world.lab.run("u1", "ping", "-c", "1", "-W", "2", "10.50.0.1")
 
 
 # --- cut cables between switches -----------------------------------------------------------------------------------
@@ -146,7 +140,9 @@ def test_a_controller_that_starts_while_a_cable_is_cut(world: World):
 def test_fifty_flaps_of_a_cable_between_switches(world: World):
     for _ in range(50):
         world.faults.cut_link("s1", "s2")
+        time.sleep(0.005)
         world.faults.mend_link("s1", "s2")
+        time.sleep(0.005)
     world.lab.wait_serving()
     with world.requests(rate=200) as requests:
         requests.wait_answers(50)

@@ -98,6 +98,10 @@ class World:
         """Where a terminator pair is steered."""
         return str(self.get(f"/v1/pairs/{pair}")["side"])
 
+    def findings(self, pair: str, side: str = "active") -> list[dict[str, Any]]:
+        """What is known against a side."""
+        return list(self.get(f"/v1/pairs/{pair}")[side]["findings"])
+
     def reason(self, pair: str) -> str:
         return str(self.get(f"/v1/pairs/{pair}")["reason"])
 

@@ -137,11 +137,11 @@ def _user_port(configuration: Configuration, view: SwitchView, users: UserNetwor
     for priority, fields in _user_may_send(configuration, users.prefix):
         yield _user_enters(configuration, view, family, priority, match(in_port=port, eth_dst=GATEWAY_MAC, **fields))
     if configuration.policy.users_may_talk:
-        # An ICMP error of a user could make a terminator believe that its own server refused it: only pings may pass.
+        # An ICMP error of a user could make a terminator believe that its own server refused it: pings, no errors.
         icmp = match(in_port=port, ip_proto=family.icmp_protocol, **own)
         yield Rule("guard", 310, icmp, Kind.DROP_NOT_FOR_SERVICE)
         to_service = family.fields(src=users.prefix, dst=configuration.service.address(family.version))
-        yield Rule("guard", 310, match(in_port=port, **to_service), Kind.DROP_NOT_FOR_SERVICE)
+        yield Rule("guard", 315, match(in_port=port, **to_service), Kind.DROP_NOT_FOR_SERVICE)
     yield Rule("guard", 200, match(in_port=port, **own), Kind.DROP_NOT_FOR_SERVICE)
     yield from _neighbour_questions(configuration, view, users.prefix, port)
     yield from _everything_else(port)
@@ -163,6 +163,7 @@ def _user_may_send(configuration: Configuration, source: IPNetwork) -> Iterator[
             yield 320, {"ip_proto": FRAGMENT_HEADER, **to_service}
     yield 320, {"ip_proto": family.icmp_protocol, family.icmp_type: family.echo_request, **own}
     if configuration.policy.users_may_talk:
+        yield 312, {"ip_proto": family.icmp_protocol, family.icmp_type: family.echo_reply, **own}
         yield 300, own
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kirikae.configuration.model import Policy
 from kirikae.pipeline.fakeswitch import Packet
 from kirikae.wire import GATEWAY_MAC
 from tests.unit.networks import figure1
@@ -25,3 +26,13 @@ def test_only_pings_pass(version, icmp_type, arrives):
     packet = {**PACKETS[version], TYPE[version]: icmp_type, "eth_src": USER_MAC, "eth_dst": GATEWAY_MAC}
     assert [a.where for a in fabric.send("s1:1", packet)] == arrives
     assert fabric.drops() == ({} if arrives else {"not-for-service": 1})
+
+
+@pytest.mark.parametrize(("icmp_type", "to_neighbour", "to_service"), [(8, 1, 1), (0, 1, 0), (3, 0, 0), (5, 0, 0)])
+def test_users_who_may_talk_ping_each_other(icmp_type, to_neighbour, to_service):
+    fabric = Fabric(figure1(policy=Policy(users_may_talk=True)))
+    hello = {**PACKETS[4], "icmpv4_type": 8, "ipv4_src": "10.62.0.1", "eth_src": "0a:00:00:00:00:62"}
+    fabric.send("s1:2", {**hello, "eth_dst": GATEWAY_MAC})
+    packet = {**PACKETS[4], "icmpv4_type": icmp_type, "eth_src": USER_MAC, "eth_dst": GATEWAY_MAC}
+    assert len(fabric.send("s1:1", {**packet, "ipv4_dst": "10.62.0.1"})) == to_neighbour
+    assert len(fabric.send("s1:1", packet)) == to_service

@@ -30,8 +30,13 @@ LOG = logging.getLogger("kirikae.session")
 KIND_MASK = 0xFFFF << 48
 PARTS = 16
 """In how many parts the rules of a switch are read; a power of two."""
-SMALL_PART, BETWEEN_PARTS_S = 200, 0.02
-"""Rules that a switch reports in less than a millisecond, and how long to leave it alone after more of them."""
+FEW = 200
+"""So many rules, groups or meters a switch reports in less than a millisecond: no need to leave it alone after them."""
+REST, LONGEST_REST_S = 5, 0.3
+"""After a longer answer a switch is left alone so many times as long as it took, and at most so long.
+
+Time enough for what it could not forward meanwhile, also where one Open vSwitch is several switches of this controller.
+"""
 YIELD_EVERY = 50  # messages built between two chances for the other green threads: some 3 ms
 
 
@@ -194,45 +199,36 @@ class Session:
         self.ask(parser.OFPPortDescStatsRequest(self.datapath), arrived)
 
     def read_program(self, done: Callable[[Held], None]) -> None:
-        """Ask for rules, groups and meters; `done` gets what the switch holds."""
-        found: dict[str, list] = {}
-
-        def part(name: str) -> Callable[[list], None]:
-            def arrived(body: list) -> None:
-                found[name] = body
-                if len(found) == 3:
-                    done(_held(found))
-
-            return arrived
-
-        self.ask(parser.OFPMeterConfigStatsRequest(self.datapath), part("meters"))
-        self.ask(parser.OFPGroupDescStatsRequest(self.datapath), part("groups"))
-        self._read_rules(part("rules"))
-
-    def _read_rules(self, done: Callable[[list], None]) -> None:
-        """Ask for the rules in parts, by the lowest bits of their cookies, and leave the switch time between them.
+        """Ask for meters, groups and rules; `done` gets what the switch holds.
 
         Open vSwitch answers a request in one go, and where it forwards in user space, it forwards nothing meanwhile:
-        for 20,000 rules at once 30 to 100 ms, in which requests were lost.
+        for 20,000 rules at once 30 to 100 ms, in which requests were lost. So the rules are read in parts, by the
+        lowest bits of their cookies, and the switch gets time to itself between two answers.
         """
-        rules: list = []
-
-        def ask(number: int) -> None:
-            request = parser.OFPFlowStatsRequest(
+        rules = [
+            parser.OFPFlowStatsRequest(
                 self.datapath, 0, ofp.OFPTT_ALL, ofp.OFPP_ANY, ofp.OFPG_ANY, number, PARTS - 1, parser.OFPMatch()
             )
-            self.ask(request, lambda body: arrived(number, body))
+            for number in range(PARTS)
+        ]
+        meters, groups = parser.OFPMeterConfigStatsRequest(self.datapath), parser.OFPGroupDescStatsRequest(self.datapath)
+        self._ask_in_turn([meters, groups, *rules], [], lambda bodies: done(_held(*bodies)))
 
-        def arrived(number: int, body: list) -> None:
-            rules.extend(body)
-            if number + 1 == PARTS:
-                done(rules)
-            elif len(body) < SMALL_PART:
-                ask(number + 1)
+    def _ask_in_turn(self, requests: list, bodies: list[list], done: Callable[[list[list]], None]) -> None:
+        """Send each request some time after the answer to the one before; `done` gets the bodies of all answers."""
+        asked_at = time.monotonic()
+
+        def arrived(body: list) -> None:
+            bodies.append(body)
+            rest = min(REST * (time.monotonic() - asked_at), LONGEST_REST_S)
+            if len(requests) == 1:
+                done(bodies)
+            elif len(body) < FEW:
+                self._ask_in_turn(requests[1:], bodies, done)
             else:
-                loud.spawn_after(BETWEEN_PARTS_S, ask, number + 1)
+                loud.spawn_after(rest, self._ask_in_turn, requests[1:], bodies, done)
 
-        ask(0)
+        self.ask(requests[0], arrived)
 
     def count(self, kind: Kind, answered: Callable[[int], None]) -> None:
         """How many packets the rules of one kind have seen (OFPMP_AGGREGATE)."""
@@ -268,9 +264,9 @@ def _name(port: Any) -> str:
     return port.name.decode(errors="replace") if isinstance(port.name, bytes) else port.name
 
 
-def _held(found: dict[str, list]) -> Held:
+def _held(meters: list, groups: list, *rules: list) -> Held:
     return Held(
-        tuple(report.held for report in found["rules"]),
-        dict(openflow.reported_group(stats) for stats in found["groups"]),
-        dict(openflow.reported_meter(stats) for stats in found["meters"]),
+        tuple(report.held for part in rules for report in part),
+        dict(openflow.reported_group(stats) for stats in groups),
+        dict(openflow.reported_meter(stats) for stats in meters),
     )

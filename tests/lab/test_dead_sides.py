@@ -60,7 +60,7 @@ def test_automatic_failback_waits_and_gives_up_when_a_cable_flaps(build: Build, 
 def test_a_spare_that_is_dead_when_it_is_needed(world: World):
     world.faults.unplug_server("svs")
     world.wait(lambda: world.commands("AllowLearning"), "switches are told that a bounce must not move anything")
-    world.wait(lambda: not_learning(world), "the switches have done so")
+    world.wait(lambda: heard(world), "the switches have done so")
     world.faults.kill_server("sva")
     with world.requests(rate=50) as requests:
         requests.wait_sent(20)
@@ -74,6 +74,22 @@ def test_a_spare_that_is_dead_when_it_is_needed(world: World):
     world.restart_server()
     assert set(world.served().values()) == {"active"}
     assert world.moves() == []
+
+
+def test_a_spare_that_came_back_in_time(world: World):
+    """What the switches may do alone is as before: the controller is not asked when the server dies."""
+    world.faults.unplug_server("svs")
+    world.wait(lambda: world.commands("AllowLearning"), "switches are told that a bounce must not move anything")
+    world.faults.plug_server("svs")
+    world.wait(lambda: len(world.commands("AllowLearning")) == 2, "switches are told that it may again")
+    world.wait(lambda: heard(world), "the switches have done so")
+    world.faults.kill_controller()
+    with world.requests(rate=100) as requests:
+        requests.wait_answers()
+        world.faults.kill_server("sva")
+        requests.wait_answers(50)
+    assert (requests.lost, requests.twice) == ({}, {})
+    assert all(requests.sides(user) == ["active", "spare"] for user in world.users)
 
 
 def test_both_dead_then_the_spare_is_back(world: World):
@@ -141,7 +157,7 @@ def flap(world: World) -> None:
     world.faults.mend_cable("ta1")
 
 
-def not_learning(world: World) -> bool:
+def heard(world: World) -> bool:
     """The last thing that was decided has arrived at s2."""
     last = world.decisions()[-1]["id"]
     return any(line.get("applied", {}).get("decision") == last for line in world.journal())

@@ -14,6 +14,7 @@ from tests.lab import control_channel
 from tests.lab.captured import frames
 from tests.lab.configurations import FIGURE1_OF
 from tests.lab.control_channel import PACKET_IN
+from tests.lab.switches import count_now
 from tests.lab.world import World
 
 pytestmark = pytest.mark.lab
@@ -70,6 +71,14 @@ def test_a_thousand_new_user_hosts_cause_no_packet_in(world: World):
         report = start_with_addresses(world, "u1", 1000).wait(20)
     assert (report["sent"], report["answered"]) == (1000, 1000)
     assert channel.total(PACKET_IN) == 0
+
+
+def test_a_user_terminal_that_is_replaced_is_found_again(world: World):
+    """Another telephone with the same address: another MAC."""
+    assert world.served(count=5, users=["u2"]) == {"u2": "active"}
+    count_now()  # the first telephone has been silent for a second: nothing of it is left to be counted and learned
+    world.lab.run("u2", "ip", "link", "set", "u2-eth0", "address", "02:4d:00:00:99:99")
+    assert world.served(count=50, users=["u2"]) == {"u2": "active"}
 
 
 def test_users_see_the_service_address_and_nothing_else(world: World, version: int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -96,7 +97,7 @@ def test_a_restart_after_takeovers_knows_why_and_sends_nothing(world: World):
 def test_killed_during_a_takeover_at_any_moment(world: World):
     """From before the first bounce to after the last flow-mod: a takeover takes some milliseconds."""
     with world.requests(rate=200) as requests:
-        for delay_ms in (0, 2, 4, 6, 8, 12, 20):
+        for delay_ms in (0, 3, 6, 10, 20):
             requests.wait_answers()
             world.faults.kill_server("sva")
             time.sleep(delay_ms / 1000)
@@ -137,6 +138,25 @@ def test_lost_state_costs_no_request(world: World):
         world.wait(lambda: [world.side(pair) for pair in world.pairs] == ["spare"] * 3, "all is on the spare again")
         world.wait_agreed()
     assert (requests.lost, requests.twice) == ({}, {})
+
+
+def test_a_frozen_controller_catches_up(world: World):
+    """It hears of everything at once when it is thawed, and finds that all of it is one takeover."""
+    controller = world.lab.processes.get("controller")
+    controller.signal(signal.SIGSTOP)
+    with world.requests(rate=200) as requests:
+        requests.wait_answers()
+        world.faults.kill_server("sva")
+        requests.wait_answers(50)
+        world.faults.cut_cable("ta1")
+        requests.wait_answers(50)
+        controller.signal(signal.SIGCONT)
+        world.wait_move("tokyo to spare")
+        world.wait_agreed()
+        requests.wait_answers()
+    assert (requests.lost, requests.twice) == ({}, {})  # the cable was of no use any more
+    assert all(requests.sides(user) == ["active", "spare"] for user in world.users)
+    assert len(world.moves()) == 2
 
 
 def test_an_order_holds_for_the_next_controller(world: World):

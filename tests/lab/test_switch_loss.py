@@ -70,6 +70,19 @@ def test_a_switch_that_missed_a_failback_does_not_bring_the_old_state_back(world
     assert world.served()["u1"] == "active"
 
 
+def test_a_port_that_is_taken_out_and_put_back(world: World):
+    port = world.lab.network.host("ta1").interfaces[0].port
+    ovs_vsctl("del-port", port.bridge, port.name)
+    world.wait_move("tokyo+1 to spare: terminator 10.0.0.11 lost its link at s2:1")
+    assert world.served() == {"u1": "spare", "u2": "active", "u3": "active"}
+    words = ["add-port", port.bridge, port.name, "--", "set", "interface", port.name]
+    ovs_vsctl(*words, f"ofport_request={port.number}")
+    world.wait(lambda: world.findings("tokyo+1") == [], "the port is known to be back")
+    assert world.ask("failback", "tokyo+1") == ""
+    assert set(world.served().values()) == {"active"}
+    world.wait_agreed()
+
+
 def test_a_restart_of_open_vswitch(world: World):
     foreign = [name for name in ovs_vsctl("list-br").split() if name not in world.lab.managed_bridges]
     if foreign and not os.environ.get("KIRIKAE_TEST_OVS_RESTART"):

@@ -211,7 +211,8 @@ class Session:
             )
             for number in range(PARTS)
         ]
-        meters, groups = parser.OFPMeterConfigStatsRequest(self.datapath), parser.OFPGroupDescStatsRequest(self.datapath)
+        meters = parser.OFPMeterConfigStatsRequest(self.datapath)
+        groups = parser.OFPGroupDescStatsRequest(self.datapath)
         self._ask_in_turn([meters, groups, *rules], [], lambda bodies: done(_held(*bodies)))
 
     def _ask_in_turn(self, requests: list, bodies: list[list], done: Callable[[list[list]], None]) -> None:

@@ -30,4 +30,4 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for a clock."""
     monkeypatch.setattr("ryu_apps.device.SETTLE_S", 0.0)
-    monkeypatch.setattr("ryu_apps.session.BETWEEN_PARTS_S", 0.0)
+    monkeypatch.setattr("ryu_apps.session.LONGEST_REST_S", 0.0)

@@ -122,6 +122,7 @@ def test_a_server_without_link_moves_everything_with_one_flow_mod_per_switch_and
     world.faults.plug_server("sva")
     world.wait(lambda: world.events()["ServerPortCameUp"], "the port's return is noticed")
     assert "nobody has said that active server 10.0.0.10 of tokyo is ready" in world.ask("failback", "tokyo")
+    world.wait_reached()
     world.say("tokyo", "active", "ready")
     assert world.ask("failback", "tokyo") == ""
     assert set(world.served().values()) == {"active"}

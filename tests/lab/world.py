@@ -85,8 +85,12 @@ class World:
 
     def restart_server(self, side: str = "active") -> None:
         """Start a killed server again; its terminators reach it."""
+        self.faults.restart_server(self._server(side).name)
+        self.wait_reached(side)
+
+    def wait_reached(self, side: str = "active") -> None:
+        """Until the terminators of a server reach it, by their own word."""
         host = self._server(side)
-        self.faults.restart_server(host.name)
         terminators = [each for each in self.lab.network.of_role("terminator") if each.side is host.side]
         mine = [each.name for each in terminators if each.pairs[0].server == host.server]
         self.wait(lambda: all(map(self.lab.reaches_server, mine)), f"{', '.join(mine)} reach {host.name}")
